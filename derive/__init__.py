@@ -1,0 +1,7 @@
+"""What is true: the theory of wide networks, derived by checked rules."""
+
+from derive.activations import ACTIVATIONS, Activation, activation
+from derive.duals import Dual, dual
+from derive.theorem import Theorem
+
+__all__ = ["ACTIVATIONS", "Activation", "Dual", "Theorem", "activation", "dual"]

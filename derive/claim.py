@@ -1,0 +1,154 @@
+"""Claims: statements to be verified, each with its theorem, its mutants and what of it can be observed.
+
+A claim's statement is typed by hand from its source; it becomes a result only when the theorem's term equals it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from derive.terms import Term
+from derive.theorem import Theorem
+
+
+class Kind(StrEnum):
+    """What sort of statement a claim is."""
+
+    IDENTITY = "exact identity"
+    FINITE_WIDTH = "exact at finite width"
+    LIMIT = "holds in the limit"
+
+
+class Status(StrEnum):
+    """How a statement stands in the lecture as printed."""
+
+    HOLDS = "holds"
+    ASSUMPTION = "holds under an unstated assumption"
+    TYPO = "typo"
+    WRONG = "wrong"
+
+
+class Observable(StrEnum):
+    """What a claim says something observable about; checks select on it."""
+
+    FIRST_LAYER_MOMENTS = "second moments of the first layer"
+    FIRST_LAYER_LAW = "fourth moments of the first layer"
+    FIRST_LAYER_TANGENT = "tangent kernel of the first layer"
+    UNIT_COVARIANCE = "second moments of units of a deeper layer"
+    KERNEL = "empirical NNGP kernel on the first layer"
+    DEEP_KERNEL = "empirical NNGP kernel of deeper networks, along widths"
+    TANGENT_KERNEL = "empirical tangent kernel on the first layer"
+    DEEP_TANGENT_KERNEL = "empirical tangent kernel of deeper networks, along widths"
+    KERNEL_VARIANCE = "variance of the empirical NNGP kernel"
+    TANGENT_VARIANCE = "variance of the empirical tangent kernel"
+    DUAL = "Gaussian mean of a product of activations"
+    FLOW = "gradient flow of the linearized network"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A wrong variant of a claim's statement that every check must tell from it.
+
+    Attributes:
+        name: what was changed.
+        statement: the wrong right side.
+    """
+
+    name: str
+    statement: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A statement as the lecture prints it, where that is wrong.
+
+    Attributes:
+        latex: the printed formula in the project's notation.
+        correction: what is right, in words.
+        evaluate: returns the printed right side as a term, or raises IllTyped when it has no meaning.
+    """
+
+    latex: str
+    correction: str
+    evaluate: Callable[[], Term]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A statement with everything needed to derive, check and report it.
+
+    Attributes:
+        id: permanent name; ``eqN`` and ``secN`` for the lecture, ``topic.statement`` beyond it.
+        title: what it says, in words.
+        section, equation: where the lecture has it; None beyond it.
+        status: how it stands as printed; None beyond the lecture.
+        theorem: derives it.
+        statement: the right side as the source has it, corrected where ``printed`` says so.
+        derived: the term of the theorem that must equal the statement.
+        mutants: wrong variants.
+        observable: what of it can be measured, or None.
+        rests_on: ids of claims that the derivation uses.
+        slot: the right side of the kernel recursion, or the finite-width law, that the statement is; "" if neither.
+    """
+
+    id: str
+    title: str
+    kind: Kind
+    theorem: Callable[[], Theorem]
+    statement: Callable[[], Term]
+    mutants: Callable[[], tuple[Mutant, ...]]
+    section: str | None = None
+    equation: str | None = None
+    status: Status | None = None
+    observable: Observable | None = None
+    rests_on: tuple[str, ...] = ()
+    printed: Printed | None = None
+    slot: str = ""
+    derived: Callable[[Theorem], Term] = lambda theorem: theorem.rhs
+
+
+class Registry(Mapping[str, Claim]):
+    """Claims by id, in order; parents before children."""
+
+    def __init__(self, *topics: Iterable[Claim]) -> None:
+        claims: dict[str, Claim] = {}
+        for claim in (claim for topic in topics for claim in topic):
+            if claim.id in claims:
+                raise ValueError(f"the id {claim.id} is used by {claims[claim.id].title!r} and {claim.title!r}")
+            missing = [parent for parent in claim.rests_on if parent not in claims]
+            if missing:
+                raise ValueError(f"{claim.id} rests on {missing}, which must be registered before it")
+            claims[claim.id] = claim
+        self._claims: Mapping[str, Claim] = MappingProxyType(claims)
+
+    def __getitem__(self, key: str) -> Claim:
+        """Return a claim.
+
+        Raises:
+            KeyError: for an unknown id, with the nearest known ones.
+        """
+        if key not in self._claims:
+            nearest = difflib.get_close_matches(key, self._claims, n=3, cutoff=0.3) or list(self._claims)[:3]
+            raise KeyError(f"expected the id of a claim, got {key!r}; did you mean {', '.join(nearest)}?")
+        return self._claims[key]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # the Mapping protocol fixes the type
+        return iter(self._claims)
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def ancestors(self, key: str) -> tuple[str, ...]:
+        """Return the ids of all claims that a claim rests on, directly or not, in registry order."""
+        found: set[str] = set()
+        waiting = list(self[key].rests_on)
+        while waiting:
+            parent = waiting.pop()
+            if parent not in found:
+                found.add(parent)
+                waiting.extend(self[parent].rests_on)
+        return tuple(k for k in self if k in found)

@@ -1,0 +1,230 @@
+"""The examiner: re-checks every step of a theorem on concrete instances, by a path of its own.
+
+Equalities are checked as equalities of polynomials for all values of the free indices at several sizes. A law of large
+numbers is checked as ``E[average] = limit`` and ``n Var[average] = constant`` for n = 1, 2, 3, which together are
+convergence in mean square. Laws are checked by their fourth moments, an induction by an explicit two-layer network.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import sympy as sp
+
+from derive.duals.examiner import examine_dual
+from derive.duals.theorems import GaussianMean
+from derive.explicit_matrices import examine_flow, examine_rewriting
+from derive.explicit_network import TwoLayerNetwork
+from derive.instances import Instance, dimensions, environments
+from derive.laws import GaussianProcess, Law
+from derive.model import Model
+from derive.operators import Operator
+from derive.terms import Atom, Expression, Index
+from derive.theorem import Step, StepRefuted, Theorem
+
+_PATTERNS = ((2, 2, 2, 2), (3, 1, 2, 1))
+"""Sizes given to the dimensions of a step, in the order of their names; two patterns so that no size is special."""
+
+Assumed = dict[tuple[str, sp.Expr | None], tuple[tuple[Index, ...], Expression]]
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """How many concrete instances each step of a theorem was re-checked at, in the order of its steps."""
+
+    instances: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """Return the number of instances over all steps."""
+        return sum(self.instances)
+
+
+def examine(theorem: Theorem) -> Examination:
+    """Return the record of re-checking every step of a theorem, its premises left to their own examination.
+
+    Raises:
+        StepRefuted: if a step is wrong at some instance.
+        TypeError: if a step's rule has no examiner: such a step must not pass in silence.
+    """
+    return Examination(
+        tuple(_inference(step, theorem) if step.rule in _INFERENCES else _rewriting(step) for step in theorem.steps)
+    )
+
+
+@cache
+def _rewriting(step: Step) -> int:
+    """Return the number of instances a rewriting was re-checked at; theorems that share a step share its examination."""
+    before, after = step.before, step.after
+    if isinstance(before, Operator):
+        return examine_rewriting(step)
+    if isinstance(before, GaussianMean):
+        return examine_dual(step)
+    assert isinstance(before, Expression) and isinstance(after, Expression)  # rules rewrite within one language
+    if step.rule == "law_of_large_numbers":
+        return _average(step, before, after)
+    return _equality(step, before, after)
+
+
+def sizes_for(found: set[sp.Expr], pattern: tuple[int, ...]) -> dict[sp.Expr, int]:
+    """Return sizes for dimensions by cycling through a pattern in the order of their names."""
+    return {dimension: pattern[n % len(pattern)] for n, dimension in enumerate(sorted(found, key=str))}
+
+
+def instances_for(model: Model, *expressions: Expression, assumed: Assumed | None = None) -> list[Instance]:
+    """Return the concrete instances at which expressions of a model are compared, one for each pattern of sizes."""
+    found = set[sp.Expr]().union(*(dimensions(e, model) for e in expressions))
+    return [Instance(model, sizes_for(found, pattern), seed, assumed or {}) for seed, pattern in enumerate(_PATTERNS)]
+
+
+def _instances(step: Step, *expressions: Expression) -> list[Instance]:
+    assumed: Assumed = {}
+    conditional = [p for p in step.used.premises if p.relation == "→" or p.hypotheses]
+    for statement in (*step.used.hypotheses, *conditional):  # what a step may assume is fixed to hold in the instance
+        if isinstance(statement.lhs, Expression) and isinstance(statement.rhs, Expression):
+            ((_, (subject,), _),) = list(statement.lhs)
+            assert isinstance(subject, Atom)  # the left side of a hypothesis or a premise is a name
+            assumed[subject.head, subject.layer] = (subject.indices, statement.rhs)
+    return instances_for(step.model, *expressions, assumed=assumed)
+
+
+def _refuted(step: Step, instance: Instance, at: Mapping[Index, int], left: sp.Expr, right: sp.Expr) -> StepRefuted:
+    sizes = ", ".join(f"{d} = {n}" for d, n in instance.sizes.items())
+    indices = ", ".join(f"{i.name} = {n + 1}" for i, n in at.items())
+    difference = textwrap.shorten(str(sp.expand(left - right)), 300, placeholder=" ...")
+    return StepRefuted(f"{step.rule} is wrong at {sizes}; {indices or 'no indices'}: the sides differ by {difference}")
+
+
+def _equality(step: Step, before: Expression, after: Expression) -> int:
+    checked = 0
+    for instance in _instances(step, before, after):
+        for at in environments((before, after), instance.sizes):
+            left, right = instance.value(before, at), instance.value(after, at)
+            if sp.expand(left - right) != 0:
+                raise _refuted(step, instance, at, left, right)
+            checked += 1
+    return checked
+
+
+def _average(step: Step, before: Expression, after: Expression) -> int:
+    (size,) = step.used.limits
+    checked = 0
+    for template in _instances(step, before, after)[:1]:
+        for at in environments((before, after), template.sizes):
+            scaled_variances = set()
+            for n in (1, 2, 3):
+                instance = Instance(template.model, {**template.sizes, size: n}, template.seed, template.assumed)
+                average, limit = instance.value(before, at), instance.value(after, at)
+                mean = instance.expectation(average)
+                if sp.expand(mean - limit) != 0:
+                    raise _refuted(step, instance, at, mean, limit)
+                square = instance.expectation(sp.expand(average**2))
+                scaled_variances.add(sp.expand(n * (square - mean**2)))
+                checked += 1
+            if len(scaled_variances) != 1:
+                raise StepRefuted(f"n times the variance is not constant in n: {scaled_variances}")
+    return checked
+
+
+def _fourth_moment(instance: Instance, law: Law, entries: tuple[tuple[int, str], ...]) -> sp.Expr:
+    """Return the exact mean of a product of entries (unit, input) of the process, given what the law is given."""
+    (index,) = law.variable.indices
+    product_ = sp.S.One
+    for unit, x in entries:
+        entry = Expression([((), (Atom(law.variable.head, (index,), (x,), law.variable.layer),), sp.S.One)])
+        product_ *= instance.value(entry, {index: unit})
+    return instance.expectation(sp.expand(product_), law.given)
+
+
+def _isserlis(instance: Instance, process: GaussianProcess, entries: tuple[tuple[int, str], ...]) -> sp.Expr:
+    """Return the same mean for the Gaussian process, by pairings of its covariance."""
+    first, second = sorted(process.covariance.free, key=lambda i: i.name)
+
+    def pair(left: tuple[int, str], right: tuple[int, str]) -> sp.Expr:
+        inputs = {"x": left[1], "x'": right[1]}
+        at_inputs = process.covariance.map_atoms(
+            lambda a: Atom(a.head, a.indices, tuple(inputs.get(x, x) for x in a.inputs), a.layer)
+        )
+        return instance.value(at_inputs, {first: left[0], second: right[0]})
+
+    p, q, r, s = entries
+    return sp.expand(pair(p, q) * pair(r, s) + pair(p, r) * pair(q, s) + pair(p, s) * pair(q, r))
+
+
+_QUADRUPLES = (
+    ((0, "x"), (0, "x"), (0, "x'"), (0, "x'")),
+    ((0, "x"), (0, "x"), (1, "x'"), (1, "x'")),
+    ((0, "x"), (0, "x"), (0, "x"), (0, "x'")),
+    ((0, "x"), (1, "x"), (0, "x'"), (1, "x'")),
+)
+"""Entries (unit, input) whose mixed fourth moment tells a Gaussian process with independent units from others."""
+
+
+def _sides(step: Step) -> tuple[Law, GaussianProcess]:
+    assert isinstance(step.before, Law) and isinstance(step.after, GaussianProcess)  # checked by examine_step
+    return step.before, step.after
+
+
+def _fourth_moments(step: Step, theorem: Theorem) -> int:
+    law, process = _sides(step)
+    subject = Expression([((), (law.variable,), sp.S.One)])
+    found = dimensions(process.covariance, theorem.model) | dimensions(subject, theorem.model)
+    instance = Instance(theorem.model, dict.fromkeys(found, 2), activation_degree=1)
+    for entries in _QUADRUPLES:
+        exact, gaussian = _fourth_moment(instance, law, entries), _isserlis(instance, process, entries)
+        if sp.expand(exact - gaussian) != 0:
+            raise _refuted(step, instance, {}, exact, gaussian)
+    return len(_QUADRUPLES)
+
+
+def _vanishing_fourth_cumulants(step: Step, theorem: Theorem) -> int:
+    law, process = _sides(step)
+    (size,) = (limit for limit in theorem.limits)
+    subject = Expression([((), (law.variable,), sp.S.One)])
+    found = dimensions(process.covariance, theorem.model) | dimensions(subject, theorem.model)
+    for entries in _QUADRUPLES[:2]:
+        scaled = set()
+        for n in (1, 2, 3):
+            instance = Instance(theorem.model, {**dict.fromkeys(found, 2), size: n}, activation_degree=1)
+            excess = _fourth_moment(instance, law, entries) - _isserlis(instance, process, entries)
+            scaled.add(sp.expand(n * excess))
+        if len(scaled) != 1:
+            raise StepRefuted(f"the fourth cumulant does not vanish like 1/n: n times it is {scaled}")
+    return 3 * len(_QUADRUPLES[:2])
+
+
+def _induction_of_law(step: Step, theorem: Theorem) -> int:
+    network = TwoLayerNetwork(theorem)
+    exact = network.instance.expectation(sp.expand(network.outputs_at("x") * network.outputs_at("x'")))
+    if sp.expand(exact - network.predicted()) != 0:
+        raise StepRefuted(f"the recursion is wrong on an explicit two-layer network: {exact}, {network.predicted()}")
+    return 1
+
+
+def _induction_of_kernel(step: Step, theorem: Theorem) -> int:
+    network = TwoLayerNetwork(theorem)
+    first, second = network.outputs_at("x"), network.outputs_at("x'")
+    kernel = sp.Add(*(sp.diff(first, s) * sp.diff(second, s) for s in network.normals))
+    exact = network.instance.expectation(sp.expand(kernel))
+    if sp.expand(exact - network.predicted()) != 0:
+        raise StepRefuted(f"the recursion is wrong on an explicit two-layer network: {exact}, {network.predicted()}")
+    return 1
+
+
+_INFERENCES: dict[str, dict[type, Callable[[Step, Theorem], int]]] = {
+    "gaussian_law": {Law: _fourth_moments},
+    "gaussian_mixture": {Law: _vanishing_fourth_cumulants},
+    "induction": {Law: _induction_of_law, Expression: _induction_of_kernel},
+    "solve_mode": {Operator: examine_flow},
+    "integrate_rate": {Operator: examine_flow},
+}
+
+
+def _inference(step: Step, theorem: Theorem) -> int:
+    examiners = _INFERENCES[step.rule]
+    if type(step.before) not in examiners:
+        raise TypeError(f"no examiner is known for {step.rule} about a {type(step.before).__name__}")
+    return examiners[type(step.before)](step, theorem)

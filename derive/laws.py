@@ -1,0 +1,46 @@
+"""Laws of processes as terms: the law of all units at all inputs, and the centred Gaussian process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy as sp
+
+from derive.terms import Atom, Expression, atom
+
+
+@dataclass(frozen=True)
+class Law:
+    """The joint law of a family ``z_k(x)`` over all its indices and inputs, conditional on the families ``given``."""
+
+    variable: Atom
+    given: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Return the normal form as text."""
+        return f"{{law}}|{','.join(self.given)}|{self.variable.key}"
+
+    def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> Law:
+        """Return the same law of another layer."""
+        moved = atom(self.variable.head, *self.variable.indices, at=self.variable.inputs, layer=self.variable.layer)
+        ((_, (variable,), _),) = list(moved.at_layer(symbol, value))
+        assert isinstance(variable, Atom)  # an atom stays one
+        return Law(variable, self.given)
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """The centred Gaussian process with covariance ``Cov(z_k(x), z_k'(x'))`` given as an expression."""
+
+    covariance: Expression
+
+    @cached_property
+    def key(self) -> str:
+        """Return the normal form as text."""
+        return f"{{gaussian}}|{self.covariance.key}"
+
+    def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> GaussianProcess:
+        """Return the process of another layer."""
+        return GaussianProcess(self.covariance.at_layer(symbol, value))

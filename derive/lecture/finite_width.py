@@ -1,0 +1,168 @@
+"""Exact laws at finite width: mean and variance of the empirical kernels of one layer on iid units.
+
+With the first layer below (l = 2) both hypotheses, iid units and a deterministic diagonal tangent kernel, hold exactly, so
+these are statements about finite networks. They go beyond the lecture, which only has the limits.
+"""
+
+from functools import cache
+
+import sympy as sp
+
+from derive import mutations
+from derive.claim import Claim, Kind, Mutant, Observable
+from derive.lecture.networks import DEEPER_LAYER, X, Y
+from derive.lecture.ntk import inherited_term_exact, own_term_exact
+from derive.model import Hypothesis
+from derive.notation import layer, sigma_w, width
+from derive.rules import (
+    by_equation,
+    by_theorem,
+    collapse,
+    hypothesis,
+    identical_units,
+    independence,
+    isserlis,
+    linearity,
+    split_diagonal,
+    unfold,
+)
+from derive.rules.algebra import counting
+from derive.terms import Expression, Index, atom, delta, mean
+from derive.theorem import Theorem, reflexivity
+
+
+def _diagonal_below() -> Hypothesis:
+    definition = DEEPER_LAYER.definition("Theta", layer - 1)
+    assert definition is not None  # the model of a deeper layer defines it
+    j, n = definition.indices
+    return Hypothesis(
+        "deterministic tangent kernel below",
+        atom("Theta", j, n, at=(X, Y), layer=layer - 1),
+        "=",
+        atom("Theta_inf", at=(X, Y), layer=layer - 1) * delta(j, n),
+        "the tangent kernel of layer l-1 is exactly a deterministic multiple of the identity (true at l = 2)",
+    )
+
+
+def _entry(head: str) -> Expression:
+    k, m = (Index(name, width(layer + 1)) for name in ("k", "k'"))
+    return atom(head, k, m, at=(X, Y), layer=layer)
+
+
+def _variance(of: Expression) -> Expression:
+    return mean(of * of) - mean(of) * mean(of)
+
+
+def _evaluated(theorem: Theorem) -> Theorem:
+    """Return the theorem with expectations over weights and units of the layer below carried out."""
+    theorem = theorem.by(linearity)
+    for rewriting in (independence, isserlis, collapse, split_diagonal, identical_units, counting, collapse):
+        step = rewriting(theorem.rhs, theorem.model)
+        if step.before.key != step.after.key:
+            theorem = theorem.by(rewriting)
+    return theorem
+
+
+@cache
+def tangent_kernel() -> Theorem:
+    """Return the empirical tangent kernel of a layer on a deterministic one: exact, for every network."""
+    inherited = inherited_term_exact().by(hypothesis, _diagonal_below()).by(collapse)
+    theorem = reflexivity(_entry("Theta"), DEEPER_LAYER).by(unfold, "Theta")
+    return theorem.by(by_theorem, own_term_exact()).by(by_theorem, inherited)
+
+
+@cache
+def kernel_variance() -> Theorem:
+    """Return the variance of the empirical NNGP kernel (the own term of the tangent kernel) at width N_l."""
+    theorem = reflexivity(_variance(_entry("Theta_own")), DEEPER_LAYER)
+    return _evaluated(theorem.by(by_equation, own_term_exact()))
+
+
+@cache
+def tangent_mean() -> Theorem:
+    """Return the mean of the empirical tangent kernel: its infinite-width value, at every width."""
+    return _evaluated(reflexivity(mean(_entry("Theta")), DEEPER_LAYER).by(by_equation, tangent_kernel()))
+
+
+@cache
+def tangent_variance() -> Theorem:
+    """Return the variance of the empirical tangent kernel, for equal and for different outputs, at width N_l."""
+    return _evaluated(reflexivity(_variance(_entry("Theta")), DEEPER_LAYER).by(by_equation, tangent_kernel()))
+
+
+def _powers(of_phi: int, of_dphi: int) -> Expression:
+    """Return E[phi^m dphi^n at x times the same at x'] of one unit, m and n the powers."""
+    first = Index("1", width(layer))
+    product = Expression([((), (), sp.S.One)])
+    for head, power in (("phi", of_phi), ("dphi", of_dphi)):
+        for x in (X, Y):
+            for _ in range(power):
+                product = product * atom(head, first, at=(x,), layer=layer - 1)
+    return mean(product)
+
+
+def kernel_variance_statement() -> Expression:
+    """Return ``sigma_w^4/N (E[phi^2 phi'^2] - E[phi phi']^2)`` for equal outputs, 0 for different ones."""
+    k, m = (Index(name, width(layer + 1)) for name in ("k", "k'"))
+    spread = _powers(2, 0) - _powers(1, 0) * _powers(1, 0)
+    return (sigma_w**4 / width(layer)) * (spread * delta(k, m))
+
+
+def tangent_variance_statement() -> Expression:
+    """Return ``sigma_w^4/N (Var[omega] + 2 E[delta^2])`` for equal outputs and ``sigma_w^4/N E[delta^2]`` for different ones.
+
+    Here ``omega = phi phi' + delta`` and ``delta = dphi dphi' Theta^{l-1}``, functions of one unit at both inputs.
+    """
+    k, m = (Index(name, width(layer + 1)) for name in ("k", "k'"))
+    below = atom("Theta_inf", at=(X, Y), layer=layer - 1)
+    square = below * below * _powers(0, 2)
+    second = _powers(2, 0) + 2 * (below * _powers(1, 1)) + square
+    first = _powers(1, 0) + below * _powers(0, 1)
+    equal = (second - first * first + square) * delta(k, m)
+    return (sigma_w**4 / width(layer)) * (equal + square)
+
+
+def _variance_mutants(statement: Expression) -> tuple[Mutant, ...]:
+    n = width(layer)
+    return (
+        Mutant("the constant is 2 % too large", mutations.scaled(statement)),
+        Mutant("the variance falls like N^{-2}", mutations.scaled(statement, 1 / n)),
+        Mutant("the square of the mean is not subtracted", mutations.without(statement, _is_square_of_mean)),
+        Mutant("sigma_w^2 stands for sigma_w^4", mutations.scaled(statement, sigma_w**-2)),
+    )
+
+
+def _is_square_of_mean(factors: tuple[object, ...], coefficient: sp.Expr) -> bool:
+    return coefficient.could_extract_minus_sign()
+
+
+CLAIMS = (
+    Claim(
+        id="finite-width.nngp-variance",
+        title="Variance of the empirical NNGP kernel on iid units, exact at every width",
+        kind=Kind.FINITE_WIDTH,
+        theorem=kernel_variance,
+        statement=kernel_variance_statement,
+        mutants=lambda: _variance_mutants(kernel_variance_statement()),
+        observable=Observable.KERNEL_VARIANCE,
+        rests_on=("nngp.unit-covariance",),
+        slot="nngp_variance",
+    ),
+    Claim(
+        id="finite-width.ntk-variance",
+        title="Variance of the empirical tangent kernel on iid units, exact at every width, for equal and different outputs",
+        kind=Kind.FINITE_WIDTH,
+        theorem=tangent_variance,
+        statement=tangent_variance_statement,
+        mutants=lambda: (
+            *_variance_mutants(tangent_variance_statement()),
+            Mutant(
+                "the inherited term is dropped",
+                mutations.without(tangent_variance_statement(), mutations.has_atom("dphi")),
+            ),
+        ),
+        observable=Observable.TANGENT_VARIANCE,
+        rests_on=("eq62",),
+        slot="tangent_variance",
+    ),
+)

@@ -1,0 +1,220 @@
+"""Section 4: the neural tangent kernel at initialization (eqs 35-63).
+
+Source: Jacot, Gabriel and Hongler 2018 (arXiv:1806.07572), theorem 1, with sequential limits.
+"""
+
+from functools import cache
+
+import sympy as sp
+
+from derive import mutations
+from derive.claim import Claim, Kind, Mutant, Observable, Status
+from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y, tangent_hypothesis
+from derive.lecture.nngp import first_kernel_statement, kernel_mutants, nngp_recursion, shared_bias
+from derive.notation import layer, width
+from derive.rules import (
+    abbreviate,
+    by_theorem,
+    collapse,
+    differentiate,
+    fold,
+    hypothesis,
+    independence,
+    induction,
+    isserlis,
+    law_of_large_numbers,
+    unfold,
+)
+from derive.rules.inference import scalar_of
+from derive.terms import Atom, Expression, Index, atom, delta
+from derive.theorem import Theorem, reflexivity
+
+
+def _kernel(head: str, of_layer: object = layer) -> Expression:
+    k, m = (Index(name, width(of_layer + 1)) for name in ("k", "k'"))  # type: ignore[operator]
+    return atom(head, k, m, at=(X, Y), layer=of_layer)  # type: ignore[arg-type]
+
+
+@cache
+def layer1_ntk() -> Theorem:
+    """Return eqs 40 and 45: the tangent kernel of the first layer, exact at every width and not random."""
+    theorem = reflexivity(_kernel("Theta", 1), FIRST_LAYER)
+    return theorem.by(unfold, "Theta", "z").by(differentiate).by(collapse).by(fold, FIRST_LAYER.definition("dot", None))
+
+
+@cache
+def own_term_exact() -> Theorem:
+    """Return eq 61, corrected: the part of a layer's own parameters is the empirical NNGP kernel times the identity."""
+    theorem = reflexivity(_kernel("Theta_own"), DEEPER_LAYER)
+    return theorem.by(unfold, "Theta_own", "z").by(differentiate).by(collapse)
+
+
+@cache
+def own_term() -> Theorem:
+    """Return the limit of the own part: ``K^l delta``."""
+    limit = own_term_exact().by(law_of_large_numbers, width(layer))
+    return limit.by(abbreviate, DEEPER_LAYER.definition("K", layer))
+
+
+@cache
+def inherited_term_exact() -> Theorem:
+    """Return the exact double sum of eq 52: the part of the parameters below, at every width."""
+    theorem = reflexivity(_kernel("Theta_inherited"), DEEPER_LAYER)
+    folded = DEEPER_LAYER.definition("Theta", layer - 1)
+    return theorem.by(unfold, "Theta_inherited", "z").by(differentiate).by(fold, folded)
+
+
+@cache
+def inherited_term() -> Theorem:
+    """Return eqs 52 and 53: the inherited part tends to ``Kdot^l Theta^{l-1} delta`` under the induction hypothesis."""
+    return (
+        inherited_term_exact()
+        .by(hypothesis, tangent_hypothesis(DEEPER_LAYER))
+        .by(collapse)
+        .by(law_of_large_numbers, width(layer))
+        .by(independence)
+        .by(isserlis)
+        .by(collapse)
+        .by(abbreviate, DEEPER_LAYER.definition("Kdot", layer))
+    )
+
+
+@cache
+def ntk_step() -> Theorem:
+    """Return eq 62: both parts together, from layer l-1 to layer l."""
+    theorem = reflexivity(_kernel("Theta"), DEEPER_LAYER).by(unfold, "Theta")
+    return theorem.by(by_theorem, own_term()).by(by_theorem, inherited_term())
+
+
+@cache
+def ntk_recursion() -> Theorem:
+    """Return eqs 36 and 63: the tangent kernel of every layer in the limit, with its recursion."""
+    return induction(layer1_ntk(), ntk_step(), nngp_recursion())
+
+
+def _delta() -> Expression:
+    return delta(Index("k", width(layer + 1)), Index("k'", width(layer + 1)))
+
+
+def _at(head: str, of_layer: object = layer) -> Expression:
+    return atom(head, at=(X, Y), layer=of_layer)  # type: ignore[arg-type]
+
+
+def own_statement() -> Expression:
+    """Return the right side of eq 61 in the limit."""
+    return _at("K") * _delta()
+
+
+def inherited_statement() -> Expression:
+    """Return the right side of eq 53."""
+    return _at("Kdot") * _at("Theta_inf", layer - 1) * _delta()
+
+
+def tangent_statement() -> Expression:
+    """Return the right side of eq 62."""
+    return own_statement() + inherited_statement()
+
+
+def _moved_below(expression: Expression, head: str) -> Expression:
+    def move(a: Atom) -> Atom:
+        return Atom(head if a.head == "Theta_inf" else a.head, a.indices, a.inputs, a.layer)
+
+    return mutations.renamed(expression, move)
+
+
+def _tangent_mutants() -> tuple[Mutant, ...]:
+    statement = tangent_statement()
+    squared = _at("K") + _at("K") * _at("Theta_inf", layer - 1)
+    return (
+        Mutant("the whole is 2 % too large", mutations.scaled(statement)),
+        Mutant(
+            "the inherited term is 5 % too large", mutations.only_scaled(statement, mutations.has_atom("Kdot"), _FIVE)
+        ),
+        Mutant("K^l is dropped", inherited_statement()),
+        Mutant("the inherited term is dropped", own_statement()),
+        Mutant("K^{l-1} stands for Theta^{l-1}", _moved_below(statement, "K")),
+        Mutant("the layer is off by one: K^{l-1} for K^l", inherited_statement() + _at("K", layer - 1) * _delta()),
+        Mutant("phi stands for its derivative: K^l for Kdot^l", squared * _delta()),
+    )
+
+
+_FIVE = sp.Rational(21, 20)
+
+
+def _part_mutants(statement: Expression, other: Expression) -> tuple[Mutant, ...]:
+    return (
+        Mutant("the constant is 2 % too large", mutations.scaled(statement)),
+        Mutant("the other part of the kernel", other),
+        Mutant("all outputs share one kernel: the delta is dropped", mutations.without_deltas(statement)),
+    )
+
+
+CLAIMS = (
+    Claim(
+        id="eq40",
+        title="The tangent kernel of the first layer is K^1 times the identity, exactly and without randomness",
+        section="4.5",
+        equation="40, 45",
+        kind=Kind.FINITE_WIDTH,
+        status=Status.HOLDS,
+        theorem=layer1_ntk,
+        statement=first_kernel_statement,
+        mutants=lambda: (*kernel_mutants(first_kernel_statement()), shared_bias(first_kernel_statement())),
+        observable=Observable.FIRST_LAYER_TANGENT,
+        slot="first_tangent",
+    ),
+    Claim(
+        id="eq61",
+        title="The part of a layer's own parameters tends to K^l times the identity",
+        section="4.6",
+        equation="59, 61",
+        kind=Kind.LIMIT,
+        status=Status.WRONG,
+        theorem=own_term,
+        statement=own_statement,
+        mutants=lambda: _part_mutants(own_statement(), inherited_statement()),
+        rests_on=("nngp.kernel-limit",),
+    ),
+    Claim(
+        id="eq53",
+        title="The part inherited from the layers below tends to Kdot^l Theta^{l-1} times the identity",
+        section="4.6",
+        equation="51, 52, 53",
+        kind=Kind.LIMIT,
+        status=Status.TYPO,
+        theorem=inherited_term,
+        statement=inherited_statement,
+        mutants=lambda: _part_mutants(inherited_statement(), own_statement()),
+    ),
+    Claim(
+        id="eq62",
+        title="One step of the tangent kernel: own part plus inherited part",
+        section="4.6",
+        equation="48, 62",
+        kind=Kind.LIMIT,
+        status=Status.TYPO,
+        theorem=ntk_step,
+        statement=tangent_statement,
+        mutants=_tangent_mutants,
+        observable=Observable.TANGENT_KERNEL,
+        rests_on=("eq61", "eq53"),
+        slot="tangent",
+    ),
+    Claim(
+        id="eq36",
+        title="Recursion of the tangent kernel over all layers, by induction",
+        section="4.4",
+        equation="35, 36, 63",
+        kind=Kind.LIMIT,
+        status=Status.ASSUMPTION,
+        theorem=ntk_recursion,
+        statement=lambda: scalar_of(tangent_statement()),
+        derived=lambda theorem: theorem.where[-1].value,
+        mutants=lambda: tuple(
+            Mutant(m.name, scalar_of(m.statement)) for m in _tangent_mutants() if isinstance(m.statement, Expression)
+        ),
+        observable=Observable.DEEP_TANGENT_KERNEL,
+        rests_on=("eq40", "eq62", "eq34"),
+        slot="tangent",
+    ),
+)

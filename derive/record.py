@@ -1,0 +1,71 @@
+"""A theorem as a JSON-able record: what reports and other programs read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from derive.examiner import Examination
+from derive.terms import Term
+from derive.theorem import Theorem
+from derive.typeset import dimension, latex, text
+
+
+def typeset(term: Term) -> dict[str, str]:
+    """Return the LaTeX and plain text of a term."""
+    return {"latex": latex(term), "text": text(term)}
+
+
+def limits(theorem: Theorem) -> list[str]:
+    """Return the limits of a theorem in words, in the order in which they are taken."""
+    names = [text_of_dimension(limit) for limit in theorem.limits]
+    if len(names) == 2 and names == ["N_2", "N_l"]:
+        return ["N_2 → ∞, then N_3 → ∞, and so on up to N_l → ∞"]
+    return [f"{name} → ∞" for name in names]
+
+
+def text_of_dimension(value: Any) -> str:
+    """Return a dimension, or the time, as plain text."""
+    return dimension(value).replace("{", "").replace("}", "")
+
+
+def theorem_record(theorem: Theorem, name: str, title: str, examination: Examination | None) -> dict[str, Any]:
+    """Return a theorem with its steps as a JSON-able record.
+
+    Args:
+        theorem: the theorem.
+        name, title: its permanent name and what it says, in words.
+        examination: the record of its re-checking, or None if it was not examined (every step then says 0).
+    """
+    counts = examination.instances if examination else (0,) * len(theorem.steps)
+    lhs, rhs = typeset(theorem.lhs), typeset(theorem.rhs)
+    arrow = r"\to" if theorem.relation == "→" else "="
+    return {
+        "name": name,
+        "title": title,
+        "relation": theorem.relation,
+        "statement": {
+            "latex": f"{lhs['latex']} {arrow} {rhs['latex']}",
+            "text": f"{lhs['text']} {theorem.relation} {rhs['text']}",
+        },
+        "model": theorem.model.name,
+        "assumptions": list(theorem.assumptions) + [h.text for h in theorem.hypotheses],
+        "limits": limits(theorem),
+        "where": [
+            {
+                "latex": f"{latex(w.symbol)} = {latex(w.value)}",
+                "text": f"{text(w.symbol)} = {text(w.value)}",
+            }
+            for w in theorem.where
+        ],
+        "start": lhs,
+        "steps": [
+            {
+                "rule": step.rule,
+                "why": step.why + (f" ({step.used.note})" if step.used.note else ""),
+                "relation": step.relation,
+                **typeset(step.after),
+                "examined": count,
+            }
+            for step, count in zip(theorem.steps, counts, strict=True)
+        ],
+    }

@@ -1,0 +1,150 @@
+"""Rules of functional calculus: gradient flow of a linear model, solved mode by mode."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import sympy as sp
+
+from derive.model import Model
+from derive.notation import eigenvalue, time
+from derive.operators import (
+    JACOBIAN,
+    JACOBIAN_T,
+    TRAINING,
+    Letter,
+    Operator,
+    function_of_theta,
+    replaced,
+    restricted_to_range,
+    slot,
+    substituted,
+    word,
+)
+from derive.theorem import Conclusion, Rewriting, Theorem, inference, rule
+
+POSITIVE_RATE = "the learning rate is positive"
+
+
+def _product(pair: tuple[Letter, Letter]) -> Operator:
+    return word(pair[0]) @ word(pair[1])
+
+
+@rule("a name is replaced by its definition")
+def definition(operator: Operator, model: Model, letter: Letter, meaning: Operator) -> Rewriting:
+    """Return the operator with a letter replaced by what it stands for."""
+    return Rewriting(substituted(operator, letter, meaning), meanings=((word(letter), meaning),))
+
+
+@rule("the Gram matrix of the Jacobian is the operator Theta")
+def gram(operator: Operator, model: Model) -> Rewriting:
+    """Return the operator with ``J J^T`` replaced by Theta."""
+    theta = function_of_theta(eigenvalue, eigenvalue)
+    after = replaced(operator, (JACOBIAN, JACOBIAN_T), theta)
+    return Rewriting(after, meanings=((_product((JACOBIAN, JACOBIAN_T)), theta),))
+
+
+@rule("a product of two matrices is recognized as a named one")
+def name_product(operator: Operator, model: Model, first: Letter, second: Letter, name: Letter) -> Rewriting:
+    """Return the operator with a product of two letters replaced by a letter that stands for it."""
+    after = replaced(operator, (first, second), word(name))
+    return Rewriting(after, meanings=((_product((first, second)), word(name)),))
+
+
+@rule("J^T v = 0 whenever Theta v = 0, so behind J^T only positive eigenvalues matter")
+def range_of_jacobian(operator: Operator, model: Model) -> Operator:
+    """Return the operator with functions behind letters that kill the kernel of Theta set to zero at eigenvalue zero."""
+    return restricted_to_range(operator)
+
+
+@rule("a proven equation replaces its left side")
+def substitute_theorem(operator: Operator, model: Model, theorem: Theorem) -> Rewriting:
+    """Return the operator with the letter on the left of a theorem replaced by its right side."""
+    if not (isinstance(theorem.lhs, Operator) and isinstance(theorem.rhs, Operator)):
+        raise TypeError("expected a theorem on operators")
+    letter = _letter(theorem.lhs)
+    after = substituted(operator, letter, theorem.rhs)
+    return Rewriting(after, theorem.assumptions, premises=(theorem,), meanings=((theorem.lhs, theorem.rhs),))
+
+
+@rule("at time zero")
+def at_time_zero(operator: Operator, model: Model) -> Operator:
+    """Return the value of the operator at t = 0."""
+    return operator.map(lambda g: sp.limit(g, time, 0))
+
+
+@rule("as time grows every decaying mode vanishes", relation="→")
+def as_time_grows(operator: Operator, model: Model) -> Rewriting:
+    """Return the limit t to infinity, taken in every mode, for positive eigenvalues and on the kernel of Theta apart.
+
+    Raises:
+        ValueError: if a mode does not converge, as a linearly growing one on the kernel would not.
+    """
+    limit = operator.map(lambda g: sp.limit(g, time, sp.oo))
+    if any(not p.is_finite and p != 0 for pieces in limit.words.values() for p in pieces if not p.free_symbols):
+        raise ValueError(f"a mode of {operator.key} does not converge as time grows")
+    return Rewriting(limit, (POSITIVE_RATE,), (time,))
+
+
+@rule("the kernel of Theta is trivial: every eigenvalue is positive", relation="=")
+def positive_definite(operator: Operator, model: Model) -> Rewriting:
+    """Return the operator for positive definite Theta: what happens on the kernel is dropped."""
+    words = ((w, (pieces[0], *(sp.S.Zero for _ in pieces[1:]))) for w, pieces in operator.words.items())
+    return Rewriting(
+        Operator(operator.rows, operator.columns, words), ("Theta on the training set is positive definite",)
+    )
+
+
+@inference("a linear equation with one self-adjoint operator is solved mode by mode, here by dsolve, and checked")
+def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operator) -> Conclusion:
+    """Return the solution of ``d/dt f = A (f - target)``, ``f = initial`` at t = 0, with A a function of Theta.
+
+    The scalar equation of one mode is solved by SymPy; the lifted solution is differentiated again and compared.
+
+    Raises:
+        ValueError: if the rate is not of that form, or the solution does not satisfy the equation.
+    """
+    if not isinstance(rate.rhs, Operator):
+        raise TypeError("expected a theorem on operators")
+    ((_, pieces),) = [item for item in rate.rhs.words.items() if item[0] == (_letter(state),)]
+    generator = Operator(TRAINING, TRAINING, [((), pieces)])
+    if rate.rhs != generator @ (state - target):
+        raise ValueError("expected a rate of the form A (state - target)")
+    y, y0, goal = sp.Function("y"), *sp.symbols("y0 goal")
+    mode = pieces[0].subs(slot(0), eigenvalue)
+    solved = sp.dsolve(sp.Eq(y(time).diff(time), mode * (y(time) - goal)), y(time), ics={y(0): y0}).rhs.expand()
+    of_initial, of_target = (function_of_theta(solved.coeff(s), eigenvalue) for s in (y0, goal))
+    solution = of_initial @ initial + of_target @ target
+    if solution.map(lambda g: sp.diff(g, time)) != generator @ (solution - target):
+        raise ValueError("the solution does not satisfy the equation")
+    if solution.map(lambda g: sp.limit(g, time, 0)) != initial:
+        raise ValueError("the solution does not start at the initial value")
+    return Conclusion(state, "=", solution, meanings=((state, initial),))
+
+
+@inference("a quantity that starts at zero is the integral of its rate, taken mode by mode")
+def integrate_rate(rate: Theorem, quantity: Operator) -> Conclusion:
+    """Return ``quantity_t``, zero at t = 0, from the theorem on its rate with all functions of time explicit."""
+    if not isinstance(rate.rhs, Operator):
+        raise TypeError("expected a theorem on operators")
+    s = sp.Dummy("s", positive=True)
+
+    def integral(g: sp.Expr) -> sp.Expr:
+        return sp.expand(reduce(lambda x, y: x + y, _terms_integrated(g, s), sp.S.Zero))
+
+    result = rate.rhs.map(integral)
+    if result.map(lambda g: sp.diff(g, time)) != rate.rhs or result.map(lambda g: sp.limit(g, time, 0)).words:
+        raise ValueError("the integral does not have the given rate, or does not start at zero")
+    return Conclusion(quantity, "=", result)
+
+
+def _terms_integrated(g: sp.Expr, s: sp.Symbol) -> list[sp.Expr]:
+    return [sp.integrate(term.subs(time, s), (s, 0, time)) for term in sp.Add.make_args(sp.expand(g))]
+
+
+def _letter(operator: Operator) -> Letter:
+    """Return the letter that an operator consists of."""
+    match list(operator.words):
+        case [(letter,)] if operator == word(letter):
+            return letter
+    raise TypeError("expected a single letter")

@@ -1,0 +1,60 @@
+"""How rules walk over expressions: open a term, replace a factor, build it up again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sympy as sp
+
+from derive.terms import Expression, Factor, Index, monomial, opened, total
+
+
+def rebuilt(bound: tuple[Index, ...], body: Expression) -> Expression:
+    """Return ``body`` summed over the opened indices ``bound``."""
+    for index in bound:
+        body = total(index, body)
+    return body
+
+
+def each_term(
+    expression: Expression, change: Callable[[tuple[Index, ...], tuple[Factor, ...], sp.Expr], Expression | None]
+) -> Expression:
+    """Return the expression with every term, opened, replaced by what ``change`` makes of it (None: unchanged).
+
+    ``change`` returns the whole new term including its sums; indices it leaves free are those it was given as bound
+    and has disposed of.
+    """
+    result = Expression()
+    for bound, factors, coefficient in expression:
+        changed = change(*opened(bound, factors), coefficient)
+        result = result + (Expression([(bound, factors, coefficient)]) if changed is None else changed)
+    return result
+
+
+def first_factor(expression: Expression, kind: type, change: Callable[..., Expression | None]) -> Expression:
+    """Return the expression with, in every term, the first factor of ``kind`` that ``change`` accepts replaced."""
+
+    def go(bound: tuple[Index, ...], factors: tuple[Factor, ...], coefficient: sp.Expr) -> Expression | None:
+        for position, factor in enumerate(factors):
+            if isinstance(factor, kind):
+                new = change(factor)
+                if new is not None:
+                    rest = factors[:position] + factors[position + 1 :]
+                    return rebuilt(bound, coefficient * (monomial(*rest) * new))
+        return None
+
+    return each_term(expression, go)
+
+
+def until_stable(expression: Expression, once: Callable[[Expression], Expression]) -> Expression:
+    while (changed := once(expression)) != expression:
+        expression = changed
+    return expression
+
+
+def single_term(expression: Expression) -> tuple[tuple[Factor, ...], sp.Expr] | None:
+    """Return factors and coefficient of an expression that is one term without sums, else None."""
+    terms = list(expression)
+    if len(terms) != 1 or terms[0][0]:
+        return None
+    return terms[0][1], terms[0][2]

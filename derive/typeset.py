@@ -1,0 +1,276 @@
+"""LaTeX and plain text of every kind of term: indexed expressions, laws, operator words and duals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import sympy as sp
+
+from derive import notation
+from derive.duals.theorems import ClosedForm, GaussianMean
+from derive.laws import GaussianProcess, Law
+from derive.operators import Operator, slot
+from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Term
+
+_BOUND_NAMES = ("j", "i", "m", "n", "q", "r", "s")
+_PARAMETER_NAMES = ("p", "q", "r")
+_HEADS = {
+    "Theta": r"\Theta",
+    "Theta_own": r"\Theta^{\mathrm{own}}",
+    "Theta_inherited": r"\Theta^{\mathrm{inherited}}",
+    "Theta_inf": r"\Theta_{\infty}",
+    "Kdot": r"\dot{K}",
+    "theta": r"\theta",
+}
+
+
+def latex(term: Term) -> str:
+    """Return the LaTeX of a term.
+
+    Raises:
+        TypeError: for a term of an unknown kind.
+    """
+    match term:
+        case Expression():
+            return _expression(term, {}, iter(_BOUND_NAMES))
+        case Law(variable, given):
+            condition = r" \,\middle|\, z^{l-1}" if given else ""
+            return rf"\mathrm{{law}}\left({_atom(variable, {})}{condition}\right)"
+        case GaussianProcess(covariance):
+            return rf"\mathcal{{GP}}\left(0,\; {latex(covariance)}\right)"
+        case Operator():
+            return _operator(term)
+        case GaussianMean(activation, order):
+            f = r"\dot{\phi}" if order else r"\phi"
+            name = activation.name.replace("_", r"\_")
+            return rf"\mathbb{{E}}\left[{f}(u)\,{f}(v)\right]_{{\phi = \mathrm{{{name}}}}}"
+        case ClosedForm(expression):
+            return sympy_latex(expression)
+    raise TypeError(f"no LaTeX is known for a {type(term).__name__}")
+
+
+def text(term: Term) -> str:
+    """Return a term as plain text, the LaTeX with its commands turned into letters."""
+    result = latex(term)
+    for command, letter in _PLAIN.items():
+        result = result.replace(command, letter)
+    return " ".join(result.replace("{", "").replace("}", "").split())
+
+
+_PLAIN = {
+    r"\mathrm{lin}": "lin",
+    r"\mathbb{E}": "E",
+    r"\mathcal{GP}": "GP",
+    r"\mathcal{X}": "X",
+    r"\mathcal{Y}": "Y",
+    r"\mathrm{own}": "own",
+    r"\mathrm{inherited}": "inherited",
+    r"\mathrm": "",
+    r"\operatorname": "",
+    r"\Theta": "Θ",
+    r"\hat": "^",
+    r"\dot{\phi}": "φ'",
+    r"\dot": "'",
+    r"\phi": "φ",
+    r"\sigma": "σ",
+    r"\delta": "δ",
+    r"\lambda": "λ",
+    r"\eta": "η",
+    r"\theta": "θ",
+    r"\omega": "ω",
+    r"\partial": "∂",
+    r"\pi": "π",
+    r"\sum": "Σ",
+    r"\frac": "frac",
+    r"\sqrt": "√",
+    r"\infty": "∞",
+    r"\top": "T",
+    r"\cdot": "·",
+    r"\left": "",
+    r"\right": "",
+    r"\middle": "",
+    r"\,": " ",
+    r"\;": " ",
+    r"\!": "",
+    "\\": "",
+}
+
+
+def sympy_latex(expression: sp.Expr) -> str:
+    """Return the LaTeX of a scalar, widths as N_l."""
+    return str(sp.latex(expression, symbol_names=_SYMBOLS, fold_func_brackets=False).replace(r"\log", r"\ln"))
+
+
+_SYMBOLS: Mapping[sp.Symbol, str] = {
+    notation.sigma_w: r"\sigma_{w}",
+    notation.sigma_b: r"\sigma_{b}",
+    notation.eigenvalue: r"\lambda",
+    slot(0): r"\lambda",
+}
+
+
+def _layer(layer: sp.Expr | None) -> str:
+    return "" if layer is None else f"^{{{sp.latex(layer).replace(' ', '')}}}"
+
+
+def dimension(value: sp.Expr) -> str:
+    """Return the LaTeX of a dimension: d, N_l, or the number of parameters of the layers up to one."""
+    if value.func.__name__ == "N":
+        return f"N_{{{sp.latex(value.args[0]).replace(' ', '')}}}"
+    if value.func.__name__ == "P":
+        return rf"|\theta^{{{sp.latex(value.args[0]).replace(' ', '')}}}|"
+    return str(sp.latex(value))
+
+
+def _coefficient(value: sp.Expr) -> str:
+    widths = {f: sp.Symbol(dimension(f), positive=True) for f in value.atoms(sp.Function)}
+    return sympy_latex(value.subs(widths))
+
+
+def _expression(expression: Expression, names: Mapping[Index, str], fresh: Iterator[str]) -> str:
+    available = list(fresh)
+    parts = []
+    for bound, factors, coefficient in sorted(expression, key=lambda term: _reading_order(term[1])):
+        taken = {i.name for i in expression.free} | set(names.values())
+        letters = (n for n in available if n not in taken)
+        parameters = (n for n in _PARAMETER_NAMES if n not in taken)
+        here = dict(names)
+        sums = ""
+        for index in bound:
+            here[index] = next(parameters if index.dimension.func.__name__ == "P" else letters)
+            sums += rf"\sum_{{{here[index]}=1}}^{{{dimension(index.dimension)}}} "
+        left = [n for n in available if n not in here.values()]
+        body = r"\,".join(_factor(f, here, left) for f in sorted(factors, key=_factor_order))
+        sign = "-" if coefficient.could_extract_minus_sign() else "+"
+        scalar = abs(coefficient) if coefficient.is_number else -coefficient if sign == "-" else coefficient
+        head = "" if scalar == 1 and body else _bracketed(scalar) if body else _coefficient(scalar)
+        parts.append((sign, rf"{head}{' ' if head else ''}{sums}{body}".strip()))
+    if not parts:
+        return "0"
+    first = ("-" if parts[0][0] == "-" else "") + parts[0][1]
+    return " ".join([first, *(f"{sign} {part}" for sign, part in parts[1:])])
+
+
+def _bracketed(scalar: sp.Expr) -> str:
+    return rf"\left({_coefficient(scalar)}\right)" if scalar.is_Add else _coefficient(scalar)
+
+
+def _reading_order(factors: tuple[Factor, ...]) -> tuple[int, str]:
+    """Return a key that puts the bias term first and longer terms last, as the literature writes them."""
+    return len(factors), " ".join(f.key for f in factors)
+
+
+def _factor_order(factor: Factor) -> tuple[int, str]:
+    """Return a key that puts weights before activations, data and kernels, and deltas last."""
+    ranks = {"W": 0, "b": 0, "phi": 2, "dphi": 2, "dz": 3, "input": 2}
+    match factor:
+        case Atom(head, indices, inputs, _):
+            lengths = [len(x) for x in inputs] + [len(i.name) for i in indices[:1]]
+            return ranks.get(head, 1), f"{lengths} {factor.key}"
+        case Delta():
+            return 9, factor.key
+        case Mean():
+            return 5, factor.key
+        case Partial():
+            return 4, f"{max((len(x) for a in _atoms(factor.body) for x in a.inputs), default=0)} {factor.key}"
+
+
+def _atoms(expression: Expression) -> list[Atom]:
+    return [f for _, factors, _ in expression for f in factors if isinstance(f, Atom)]
+
+
+def _name(index: Index, names: Mapping[Index, str]) -> str:
+    return names.get(index, index.name)
+
+
+def _atom(a: Atom, names: Mapping[Index, str]) -> str:
+    indices = [_name(i, names) for i in a.indices]
+    inputs = ", ".join(a.inputs)
+    match a.head:
+        case "input":
+            return f"{a.inputs[0]}_{{{indices[0]}}}"
+        case "dot":
+            return rf"{a.inputs[0]}^{{\top}} {a.inputs[1]}"
+        case "phi" | "dphi":
+            function = r"\phi" if a.head == "phi" else r"\dot{\phi}"
+            return rf"{function}\left(z^{{{sp.latex(a.layer).replace(' ', '')}}}_{{{indices[0]}}}({inputs})\right)"
+        case "dz":
+            unit = f"z{_layer(a.layer)}_{{{indices[0]}}}({inputs})"
+            return rf"\frac{{\partial {unit}}}{{\partial \theta_{{{indices[1]}}}}}"
+        case "Theta_own" | "Theta_inherited":
+            kind = a.head.removeprefix("Theta_")
+            exponent = rf"{sp.latex(a.layer).replace(' ', '')},\,\mathrm{{{kind}}}"
+            return rf"\Theta^{{{exponent}}}_{{{' '.join(indices)}}}({inputs})"
+        case "Theta_inf":
+            return rf"\Theta^{{{sp.latex(a.layer).replace(' ', '')}}}_{{\infty}}({inputs})"
+    subscript = f"_{{{' '.join(indices)}}}" if indices else ""
+    arguments = f"({inputs})" if inputs else ""
+    return f"{_HEADS.get(a.head, a.head)}{_layer(a.layer)}{subscript}{arguments}"
+
+
+def _factor(factor: Factor, names: Mapping[Index, str], fresh: list[str]) -> str:
+    match factor:
+        case Atom():
+            return _atom(factor, names)
+        case Delta(first, second):
+            pair = sorted((_name(first, names), _name(second, names)), key=lambda n: (len(n), n))
+            return rf"\delta_{{{' '.join(pair)}}}"
+        case Mean(body, given):
+            condition = r"\,\middle|\, z^{l-1}" if given else ""
+            return rf"\mathbb{{E}}\left[{_expression(body, names, iter(fresh))}{condition}\right]"
+        case Partial(body, parameter):
+            inner = _expression(body, names, iter(fresh))
+            below = _atom(parameter, names)
+            if len(list(body)) == 1:
+                return rf"\frac{{\partial {inner}}}{{\partial {below}}}"
+            return rf"\frac{{\partial}}{{\partial {below}}}\left({inner}\right)"
+
+
+def _operator(operator: Operator) -> str:
+    parts = []
+    for letters, pieces in operator.words.items():
+        if len(pieces) == 2:
+            sign, function = _function(pieces)
+        elif len(set(pieces)) == 1:
+            sign, function = ("-", -pieces[0]) if pieces[0].could_extract_minus_sign() else ("+", pieces[0])
+            function = _scalar(function)
+        else:
+            raise TypeError("a word with different functions of Theta at several joints has no printed form")
+        position = next((n for n, letter in enumerate(letters) if letter.rows.name == "X"), len(letters))
+        names = [letter.latex for letter in letters]
+        names.insert(position, function)
+        parts.append((sign, r"\,".join(n for n in names if n) or "I"))
+    if not parts:
+        return "0"
+    first = ("-" if parts[0][0] == "-" else "") + parts[0][1]
+    return " ".join([first, *(f"{sign} {part}" for sign, part in parts[1:])])
+
+
+def _scalar(value: sp.Expr) -> str:
+    return "" if value == 1 else sympy_latex(value)
+
+
+def _function(pieces: tuple[sp.Expr, ...]) -> tuple[str, str]:
+    """Return sign and LaTeX of ``g(Theta)``: a constant, or g in brackets with Theta for lambda."""
+    positive, at_zero = pieces
+    minus = any(p.could_extract_minus_sign() for p in pieces if not p.is_Add) or (
+        positive.is_Add and positive.subs({slot(0): 1, notation.learning_rate: 1, notation.time: 1}) < 0
+    )
+    if minus:
+        positive, at_zero = -positive, -at_zero
+    sign = "-" if minus else "+"
+    if positive == at_zero and not positive.has(slot(0)):
+        return sign, _scalar(positive)
+    if positive == 0 and at_zero == 1:
+        return sign, r"P_{0}"
+    if positive == 1 and at_zero == 0:
+        return sign, r"(I - P_{0})"
+    body = sympy_latex(sp.together(positive))
+    if positive == slot(0):
+        return sign, r"\hat{\Theta}"
+    if positive == 1 / slot(0):
+        return sign, r"\hat{\Theta}^{+}"
+    scale, rest = positive.as_independent(slot(0), as_Add=False)
+    if rest == slot(0):
+        return sign, rf"{sympy_latex(scale)}\,\hat{{\Theta}}"
+    return sign, rf"\left[{body}\right]_{{\lambda = \hat{{\Theta}}}}"

@@ -1,0 +1,97 @@
+"""Exact laws of one hidden layer at finite width: mean and variance of the empirical kernels, from the derived theorems.
+
+With one hidden layer the units below are exactly iid Gaussian and Theta^1 is deterministic, so these are exact at every
+width. Source of the formulas: :mod:`derive.lecture.finite_width`; the means of four activations are integrated numerically.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derive import notation
+from derive.lecture import finite_width, networks
+from derive.terms import Expression
+from numeric.kernels import MLP, as_inputs
+from numeric.lower import Moment, lowered_activation, scalar
+from numeric.quadrature import gaussian_mean
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerTwo:
+    """Mean and variance over networks of the empirical kernels of a network with one hidden layer.
+
+    Every array is (n, n) over pairs of inputs.
+
+    Attributes:
+        nngp_variance: Var of the empirical NNGP kernel.
+        tangent_mean: mean of the empirical tangent kernel of one output.
+        tangent_variance: its variance.
+        cross_variance: variance of the tangent kernel of two different outputs, whose mean is 0.
+    """
+
+    nngp_variance: FloatArray
+    tangent_mean: FloatArray
+    tangent_variance: FloatArray
+    cross_variance: FloatArray
+
+
+def theorems() -> dict[str, tuple[Expression, bool]]:
+    """Return the right side that each attribute of :class:`LayerTwo` is the value of, and whether the outputs are equal."""
+    sides = {
+        "nngp_variance": (finite_width.kernel_variance().rhs, True),
+        "tangent_mean": (finite_width.tangent_mean().rhs, True),
+        "tangent_variance": (finite_width.tangent_variance().rhs, True),
+        "cross_variance": (finite_width.tangent_variance().rhs, False),
+    }
+    return {name: (side, equal) for name, (side, equal) in sides.items() if isinstance(side, Expression)}
+
+
+def layer_two(net: MLP, x: FloatArray, width: int, changed: dict[str, Expression] | None = None) -> LayerTwo:
+    """Return the exact laws at a width.
+
+    Args:
+        net: a network with one hidden layer.
+        x: inputs (n, d).
+        width: number of hidden units.
+        changed: right sides to use instead of the derived ones, to ask what a wrong one would give.
+
+    Raises:
+        ValueError: if the network has not exactly one hidden layer, or the width is not positive.
+    """
+    if net.hidden_layers != 1:
+        raise ValueError(f"exact laws need one hidden layer, got {net.hidden_layers}")
+    if width < 1:
+        raise ValueError(f"width must be a positive integer, got {width}")
+    inputs = as_inputs(x)
+    (sigma_w, sigma_b), kernel = net.scales[1], MLP(net.activations[:0], 0, net.sigma_w[:1], net.sigma_b[:1])  # type: ignore[index]  # sequences after validation
+    first, below = kernel.kernels(inputs)
+    determinant = kernel.first_state(inputs).D
+    phi, dphi = lowered_activation(net.activations[0])
+    functions = {"phi": phi, "dphi": dphi}
+
+    def mean(moment: Moment, i: int, j: int) -> float:
+        def product(u: FloatArray, v: FloatArray) -> FloatArray:
+            result = np.ones_like(u)
+            for head, at, power in moment:
+                result = result * functions[head](u if at == "x" else v) ** power
+            return result
+
+        return gaussian_mean(product, first[i, i], first[j, j], first[i, j], determinant[i, j])
+
+    results = {f.name: np.empty((len(inputs), len(inputs))) for f in fields(LayerTwo)}
+    for name, (derived, equal) in theorems().items():
+        value = scalar((changed or {}).get(name, derived), networks.DEEPER_LAYER, equal_units=equal)
+        below_symbol = value.atoms.get("Theta_inf", notation.z)
+        arguments = (below_symbol, *value.sizes.values(), notation.sigma_w, notation.sigma_b, *value.moments.values())
+        function = value.lowered(arguments)
+        for i in range(len(inputs)):
+            for j in range(i + 1):
+                means = [mean(moment, i, j) for moment in value.moments]
+                sizes = [width] * len(value.sizes)
+                results[name][i, j] = results[name][j, i] = function(below[i, j], *sizes, sigma_w, sigma_b, *means)
+    return LayerTwo(**results)

@@ -1,0 +1,286 @@
+"""Infinite-width kernels of fully connected networks: the derived layer recursion, iterated.
+
+The state of a layer is (a, b, c, D): variances at both inputs, covariance, and the determinant D = ab - c^2, which is
+computed from the difference of the inputs at the first layer and by an exact product in the next ones, so that identical
+and antiparallel inputs keep their digits. No recursion is written here: :class:`Recursion` holds the derived right sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derive.activations import Activation, activation
+from derive.lecture import networks, nngp, ntk
+from derive.terms import Expression
+from numeric.lower import (
+    LoweredDual,
+    first_layer_determinant,
+    first_layer_function,
+    layer_function,
+    lowered_dual,
+    scalar,
+)
+
+FloatArray = NDArray[np.float64]
+
+_NEARLY_PARALLEL = 1e-2
+"""Below this D / (ab) the determinant of the inputs is recomputed from their difference; chosen: it costs two digits."""
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """The right sides that the kernels iterate, each ``S delta_kk'``, as derived.
+
+    Attributes:
+        first_kernel: K^1 (eq 17).
+        first_tangent: Theta^1 (eq 40).
+        kernel: K^l from the layer below (eq 58).
+        tangent: Theta^l from the layer below (eq 62).
+    """
+
+    first_kernel: Expression
+    first_tangent: Expression
+    kernel: Expression
+    tangent: Expression
+
+    @cached_property
+    def lowered(self) -> LoweredRecursion:
+        """Return the right sides as NumPy functions."""
+        return LoweredRecursion(
+            first_kernel=first_layer_function(scalar(self.first_kernel, networks.FIRST_LAYER)),
+            first_determinant=first_layer_determinant(scalar(self.first_kernel, networks.FIRST_LAYER)),
+            first_tangent=first_layer_function(scalar(self.first_tangent, networks.FIRST_LAYER)),
+            kernel=layer_function(scalar(self.kernel, networks.DEEPER_LAYER)),
+            tangent=layer_function(scalar(self.tangent, networks.DEEPER_LAYER)),
+        )
+
+
+@cache
+def derived_recursion() -> Recursion:
+    """Return the recursion of the theorems."""
+    sides = []
+    for theorem in (nngp.layer1_covariance(), ntk.layer1_ntk(), nngp.covariance(), ntk.ntk_step()):
+        assert isinstance(theorem.rhs, Expression)  # theorems on kernels are about expressions
+        sides.append(theorem.rhs)
+    return Recursion(*sides)
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredRecursion:
+    """The recursion as functions of arrays.
+
+    Attributes:
+        first_kernel, first_tangent: functions of (inner product, d, sigma_w, sigma_b).
+        first_determinant: see :func:`numeric.lower.first_layer_determinant`.
+        kernel, tangent: see :func:`numeric.lower.layer_function`.
+    """
+
+    first_kernel: Callable[..., Any]
+    first_determinant: Callable[..., Any]
+    first_tangent: Callable[..., Any]
+    kernel: Callable[..., Any]
+    tangent: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerState:
+    """The covariance of one unit of a layer at pairs of inputs: a (n1, 1), b (1, n2), c and D (n1, n2)."""
+
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
+    D: FloatArray
+
+
+@dataclass(frozen=True)
+class MLP:
+    """A fully connected network of infinite width.
+
+    Attributes:
+        activation: name, SymPy expression or :class:`derive.activations.Activation`; or one per hidden layer.
+        hidden_layers: number L of hidden layers; 0 is the linear model on the inputs.
+        sigma_w, sigma_b: standard deviations, one for all layers or one per layer (L + 1 values).
+        recursion: the right sides to iterate; by default the derived ones.
+
+    Raises:
+        ValueError: for a negative or non-finite sigma, a wrong number of values, or an unknown activation.
+    """
+
+    activation: Any = "relu"
+    hidden_layers: int = 1
+    sigma_w: float | Sequence[float] = 1.0
+    sigma_b: float | Sequence[float] = 0.0
+    recursion: Recursion | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.hidden_layers, bool) or not isinstance(self.hidden_layers, int) or self.hidden_layers < 0:
+            raise ValueError(f"hidden_layers must be an integer >= 0, got {self.hidden_layers!r}")
+        for name in ("sigma_w", "sigma_b"):
+            object.__setattr__(self, name, _per_layer(name, getattr(self, name), self.hidden_layers + 1))
+        rows = self.activation if isinstance(self.activation, list | tuple) else [self.activation] * self.hidden_layers
+        if len(rows) != self.hidden_layers:
+            raise ValueError(
+                f"activation must be one or {self.hidden_layers} of them, one per hidden layer, got {len(rows)}"
+            )
+        object.__setattr__(self, "activation", tuple(map(activation, rows)))
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """Return the activation of each hidden layer."""
+        rows: tuple[Activation, ...] = self.activation
+        return rows
+
+    @property
+    def scales(self) -> tuple[tuple[float, float], ...]:
+        """Return (sigma_w, sigma_b) of each layer."""
+        return tuple(zip(self.sigma_w, self.sigma_b, strict=True))  # type: ignore[arg-type]  # sequences after validation
+
+    def with_recursion(self, **changed: Expression) -> MLP:
+        """Return the network with right sides of the recursion replaced, to ask what a wrong one would give."""
+        return replace(self, recursion=replace(self.recursion or derived_recursion(), **changed))
+
+    def nngp(self, x1: ArrayLike, x2: ArrayLike | None = None) -> FloatArray:
+        """Return K^{L+1}(x1, x2) of one output, shape (n1, n2).
+
+        Args:
+            x1, x2: inputs of shape (n, d); x2 is x1 if not given.
+
+        Raises:
+            ValueError: if an input is empty, not two-dimensional, not finite or of another dimension.
+        """
+        return self.kernels(x1, x2)[0]
+
+    def ntk(self, x1: ArrayLike, x2: ArrayLike | None = None) -> FloatArray:
+        """Return Theta^{L+1}(x1, x2) of one output, shape (n1, n2); arguments and errors as :meth:`nngp`."""
+        return self.kernels(x1, x2)[1]
+
+    def kernels(self, x1: ArrayLike, x2: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
+        """Return (K^{L+1}, Theta^{L+1}) at once; arguments and errors as :meth:`nngp`."""
+        lowered = (self.recursion or derived_recursion()).lowered
+        state, tangent = self._first_layer(x1, x2)
+        for row, (sigma_w, sigma_b) in zip(self.activations, self.scales[1:], strict=True):
+            state, tangent = _next_layer(lowered, lowered_dual(row), state, tangent, sigma_w, sigma_b)
+        return state.c, tangent
+
+    def first_state(self, x1: ArrayLike, x2: ArrayLike | None = None) -> LayerState:
+        """Return the state of the first layer at pairs of inputs; arguments and errors as :meth:`nngp`."""
+        return self._first_layer(x1, x2)[0]
+
+    def _first_layer(self, x1: ArrayLike, x2: ArrayLike | None) -> tuple[LayerState, FloatArray]:
+        first = as_inputs(x1)
+        second = first if x2 is None else as_inputs(x2)
+        if first.shape[1] != second.shape[1]:
+            raise ValueError(f"x1 and x2 must have one dimension, got {first.shape[1]} and {second.shape[1]}")
+        return _first_layer((self.recursion or derived_recursion()).lowered, first, second, *self.scales[0])
+
+
+def as_inputs(x: ArrayLike) -> FloatArray:
+    """Return inputs as a float array (n, d).
+
+    Raises:
+        ValueError: if they are empty, not two-dimensional or not finite.
+    """
+    array = np.asarray(x, dtype=float)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"inputs must have shape (n_points, dimension) with at least one of each, got {array.shape}")
+    if not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0, 0])
+        raise ValueError(f"inputs must be finite, got NaN or infinity in row {row}; remove or replace it")
+    return array
+
+
+def _per_layer(name: str, value: float | Sequence[float], layers: int) -> tuple[float, ...]:
+    values = (float(value),) * layers if np.isscalar(value) else tuple(map(float, value))  # type: ignore[arg-type, union-attr]  # isscalar does not narrow
+    if len(values) != layers:
+        raise ValueError(f"{name} must be one number or {layers} of them, one per layer, got {len(values)}")
+    if not all(np.isfinite(v) and v >= 0 for v in values):
+        raise ValueError(f"{name} must be a finite number >= 0, got {value}; it is a standard deviation")
+    return values
+
+
+def _first_layer(
+    lowered: LoweredRecursion, x1: FloatArray, x2: FloatArray, sigma_w: float, sigma_b: float
+) -> tuple[LayerState, FloatArray]:
+    dimension = x1.shape[1]
+    norms1, norms2 = (np.einsum("nd,nd->n", x, x) for x in (x1, x2))
+    dot = x1 @ x2.T
+    same = _identical(x1, x2)
+    dot = np.where(same, norms1[:, None], dot)  # a matrix product rounds x.x otherwise than a dot product
+    a = lowered.first_kernel(norms1, dimension, sigma_w, sigma_b)[:, None]
+    b = lowered.first_kernel(norms2, dimension, sigma_w, sigma_b)[None, :]
+    c = lowered.first_kernel(dot, dimension, sigma_w, sigma_b)
+    tangent = lowered.first_tangent(dot, dimension, sigma_w, sigma_b)
+    determinant = determinant_of(a, b, c)
+    close = np.argwhere(determinant <= _NEARLY_PARALLEL * a * b)
+    if len(close):
+        rows, columns = close.T
+        sign = np.where(dot[rows, columns] >= 0, 1.0, -1.0)
+        difference = x1[rows] - sign[:, None] * x2[columns]
+        p, q = norms1[rows], np.einsum("nd,nd->n", x1[rows], difference)
+        r = np.einsum("nd,nd->n", difference, difference)
+        exact = lowered.first_determinant(p, q, r, sign, sigma_w, sigma_b, dimension)
+        determinant[rows, columns] = np.maximum(exact, 0.0)
+    return LayerState(a, b, np.asarray(c), determinant), np.asarray(tangent)
+
+
+def _identical(x1: FloatArray, x2: FloatArray) -> NDArray[np.bool_]:
+    """Return which pairs of rows are equal, by comparing rows as bytes."""
+    keys1, keys2 = ([row.tobytes() for row in x + 0.0] for x in (x1, x2))
+    where: dict[bytes, list[int]] = {}
+    for j, key in enumerate(keys2):
+        where.setdefault(key, []).append(j)
+    result = np.zeros((len(x1), len(x2)), dtype=bool)
+    for i, key in enumerate(keys1):
+        result[i, where.get(key, [])] = True
+    return result
+
+
+def _next_layer(
+    lowered: LoweredRecursion,
+    means: LoweredDual,
+    state: LayerState,
+    tangent: FloatArray,
+    sigma_w: float,
+    sigma_b: float,
+) -> tuple[LayerState, FloatArray]:
+    zero = np.zeros(())
+
+    def kernel(a: FloatArray, b: FloatArray, c: FloatArray, D: FloatArray) -> FloatArray:
+        value = lowered.kernel(means.value(a, b, c, D), means.derivative(a, b, c, D), zero, c, sigma_w, sigma_b)
+        return np.asarray(np.broadcast_to(value, np.broadcast_shapes(a.shape, b.shape, c.shape)))
+
+    a = kernel(state.a, state.a, state.a, np.zeros_like(state.a))
+    b = kernel(state.b, state.b, state.b, np.zeros_like(state.b))
+    c = kernel(state.a, state.b, state.c, state.D)
+    pair = state.a, state.b, state.c, state.D
+    new = lowered.tangent(means.value(*pair), means.derivative(*pair), tangent, state.c, sigma_w, sigma_b)
+    determinant = np.where((state.D == 0) & (state.a == state.b) & (state.c == state.a), 0.0, determinant_of(a, b, c))
+    return LayerState(a, b, c, determinant), np.asarray(np.broadcast_to(new, c.shape))
+
+
+def determinant_of(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
+    """Return ab - c^2 with the rounding errors of both products added back (Dekker 1971, Kahan), at least 0."""
+    ab, ab_error = _exact_product(a, b)
+    cc, cc_error = _exact_product(c, c)
+    return np.maximum((ab - cc) + (ab_error - cc_error), 0.0)
+
+
+def _exact_product(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the rounded product and its error; numbers above 1e150 or below 1e-150 lose the error to over- or underflow."""
+    product = x * y
+    x_high, x_low = _split(x)
+    y_high, y_low = _split(y)
+    error = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    return product, error
+
+
+def _split(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    scaled = 134217729.0 * x  # 2^27 + 1
+    high = scaled - (scaled - x)
+    return high, x - high

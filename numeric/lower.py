@@ -1,0 +1,212 @@
+"""From theorems to callables: the only module of this stage that sees SymPy, and the only place a formula enters it.
+
+A right side ``S delta_kk'`` of an indexed theorem becomes a SymPy scalar in placeholders: one symbol for each atom (an
+inner product, a kernel of the layer below), one for each Gaussian mean of activations, one for each width. A dual becomes
+a function of (a, b, c, D). ``lambdify`` does the rest, for NumPy or mpmath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from derive import notation
+from derive.activations import Activation
+from derive.duals import dual
+from derive.model import Model
+from derive.operators import Operator, slot
+from derive.terms import Atom, Delta, Expression, Mean
+
+FloatArray = NDArray[np.float64]
+Moment = tuple[tuple[str, str, int], ...]
+"""A Gaussian mean of a product: (head, input, power), as in (("phi", "x", 2), ("phi", "x'", 2))."""
+
+_NUMPY: list[Any] = [{"Max": np.maximum}, "scipy", "numpy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A right side as a SymPy scalar in placeholders.
+
+    Attributes:
+        expression: the scalar, in sigma_w, sigma_b and the placeholders.
+        atoms: placeholder of each atom without indices, by head.
+        moments: placeholder of each Gaussian mean.
+        sizes: placeholder of each dimension.
+    """
+
+    expression: sp.Expr
+    atoms: Mapping[str, sp.Symbol]
+    moments: Mapping[Moment, sp.Symbol]
+    sizes: Mapping[sp.Expr, sp.Symbol]
+
+    def lowered(self, arguments: tuple[sp.Symbol, ...], modules: Any = "numpy") -> Callable[..., Any]:
+        """Return the scalar as a function of the given placeholders, in this order.
+
+        Raises:
+            ValueError: if the scalar has a placeholder that is not among the arguments.
+        """
+        left = self.expression.free_symbols - set(arguments)
+        if left:
+            raise ValueError(f"the arguments {arguments} leave {sorted(map(str, left))} open")
+        function: Callable[..., Any] = sp.lambdify(arguments, self.expression, modules, cse=True)
+        return function
+
+
+def scalar(expression: Expression, model: Model, equal_units: bool = True) -> Scalar:
+    """Return the value of a right side for equal (or different) unit indices as a SymPy scalar.
+
+    Abbreviations of the model that stand for means are unfolded, so that only means of activations, kernels of the layer
+    below and inner products remain.
+
+    Raises:
+        TypeError: if a sum, a derivative or an indexed random family remains: that is not a deterministic right side.
+    """
+    atoms: dict[str, sp.Symbol] = {}
+    moments: dict[Moment, sp.Symbol] = {}
+    sizes: dict[sp.Expr, sp.Symbol] = {}
+
+    def placeholder_of(e: Expression) -> sp.Expr:
+        result = sp.S.Zero
+        for bound, factors, coefficient in e:
+            if bound:
+                raise TypeError(f"a sum remains in {e.key}; only a deterministic right side can be lowered")
+            for dimension in sorted(coefficient.atoms(sp.Function), key=str):
+                sizes.setdefault(dimension, sp.Symbol(f"n{len(sizes)}", positive=True))
+            term = coefficient.subs(sizes)
+            for factor in factors:
+                match factor:
+                    case Delta():
+                        term *= int(equal_units)
+                    case Mean(body, _):
+                        term *= moments.setdefault(_moment(body), sp.Symbol(f"mean{len(moments)}", real=True))
+                    case Atom(head, (), _, layer):
+                        definition = model.definition(head, layer)
+                        if definition is not None and not _has_sums(definition.body):
+                            term *= placeholder_of(definition.at(factor))
+                        else:
+                            term *= atoms.setdefault(head, sp.Symbol(head, real=True))
+                    case _:
+                        raise TypeError(f"{factor.key} is not deterministic; it cannot be lowered")
+            result += term
+        return result
+
+    return Scalar(sp.expand(placeholder_of(expression)), atoms, moments, sizes)
+
+
+def _has_sums(expression: Expression) -> bool:
+    return any(bound for bound, _, _ in expression)
+
+
+def _moment(body: Expression) -> Moment:
+    ((bound, factors, coefficient),) = list(body)
+    if bound or coefficient != 1 or not all(isinstance(f, Atom) for f in factors):
+        raise TypeError(f"the mean of {body.key} is not a mean of a product of activations")
+    counts: dict[tuple[str, str], int] = {}
+    for f in factors:
+        assert isinstance(f, Atom)  # checked above
+        counts[f.head, f.inputs[0]] = counts.get((f.head, f.inputs[0]), 0) + 1
+    return tuple((head, x, power) for (head, x), power in sorted(counts.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredDual:
+    """The two duals of an activation as functions of arrays (a, b, c, D)."""
+
+    value: Callable[..., FloatArray]
+    derivative: Callable[..., FloatArray]
+
+
+@cache
+def lowered_dual(activation: Activation) -> LoweredDual:
+    """Return the duals of an activation as NumPy functions, lowered from its theorems."""
+    arguments = notation.a, notation.b, notation.c, notation.D
+    derived = dual(activation)
+    value, derivative = (
+        sp.lambdify(arguments, expression, _NUMPY, cse=True) for expression in (derived.value, derived.derivative)
+    )
+    return LoweredDual(_filling(value), _filling(derivative))
+
+
+def _filling(function: Callable[..., Any]) -> Callable[..., FloatArray]:
+    """Return the function with constant results spread over the shape of its arguments."""
+
+    def filled(*arguments: FloatArray) -> FloatArray:
+        shape = np.broadcast_shapes(*(np.shape(x) for x in arguments))
+        return np.array(np.broadcast_to(function(*arguments), shape), dtype=float)
+
+    return filled
+
+
+def precise_dual(activation: Activation) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return both duals as mpmath functions, for any precision set by the caller."""
+    arguments = notation.a, notation.b, notation.c, notation.D
+    derived = dual(activation)
+    value, derivative = (sp.lambdify(arguments, e, "mpmath") for e in (derived.value, derived.derivative))
+    return value, derivative
+
+
+@cache
+def lowered_activation(activation: Activation) -> tuple[Callable[[FloatArray], FloatArray], ...]:
+    """Return the activation and its pathwise derivative as NumPy functions of an array."""
+    value, derivative = (
+        sp.lambdify(notation.z, expression, _NUMPY) for expression in (activation.expression, activation.derivative)
+    )
+    return _filling(value), _filling(derivative)
+
+
+def first_layer_function(value: Scalar) -> Callable[..., FloatArray]:
+    """Return a right side of the first layer as a function of (inner product, d, sigma_w, sigma_b)."""
+    dot = value.atoms.get("dot", sp.Dummy())
+    return value.lowered((dot, notation.input_dimension, notation.sigma_w, notation.sigma_b))
+
+
+def layer_function(value: Scalar) -> Callable[..., FloatArray]:
+    """Return a right side of a deeper layer as a function of the layer below.
+
+    The arguments are (E[phi phi'], E[dphi dphi'], Theta below, K below, sigma_w, sigma_b); the derived recursion does not use
+    the last kernel, wrong variants of it do.
+    """
+    means = (value.moments.get(((head, "x", 1), (head, "x'", 1)), sp.Dummy()) for head in ("phi", "dphi"))
+    below = (value.atoms.get(head, sp.Dummy()) for head in ("Theta_inf", "K"))
+    return value.lowered((*means, *below, notation.sigma_w, notation.sigma_b))
+
+
+def first_layer_determinant(kernel: Scalar) -> Callable[..., FloatArray]:
+    """Return D^1 = K(x,x) K(x',x') - K(x,x')^2 of the first layer as a function that does not cancel near parallel inputs.
+
+    With x' = s (x - r), s = +1 or -1, the inner products are polynomials in |x|^2, x.r and |r|^2; the determinant, expanded
+    in them, has no large terms left. The function takes (p, q, r, s, sigma_w, sigma_b, d) with p = |x|^2, q = x.r,
+    r = |r|^2.
+    """
+    p, q, r, s = sp.symbols("p q r s", real=True)
+    dot = kernel.atoms["dot"]
+    at = [kernel.expression.subs(dot, value) for value in (p, p - 2 * q + r, s * (p - q))]
+    determinant = sp.expand(at[0] * at[1] - at[2] ** 2).subs(s**2, 1)
+    arguments = p, q, r, s, notation.sigma_w, notation.sigma_b, notation.input_dimension
+    function: Callable[..., FloatArray] = sp.lambdify(arguments, sp.collect(sp.expand(determinant), r), "numpy")
+    return function
+
+
+def spectral_functions(operator: Operator) -> dict[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]]:
+    """Return, for each word of an operator, its function of one eigenvalue: where it is positive, and where it is zero.
+
+    The functions take (eigenvalues, learning rate, time); words without a joint on the training set have constants.
+
+    Raises:
+        TypeError: if a word has several joints.
+    """
+    arguments = slot(0), notation.learning_rate, notation.time
+    result = {}
+    for letters, pieces in operator.words.items():
+        if len(pieces) > 2:
+            raise TypeError(f"the word {' '.join(x.name for x in letters)} has several functions of Theta")
+        positive, at_zero = (sp.lambdify(arguments, sp.together(p), "numpy") for p in (pieces[0], pieces[-1]))
+        result[tuple(letter.name for letter in letters)] = positive, at_zero
+    return result

@@ -7,11 +7,13 @@ width. Source of the formulas: :mod:`derive.lecture.finite_width`; the means of 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derive import notation
+from derive.activations import Activation
 from derive.lecture import finite_width, networks
 from derive.terms import Expression
 from numeric.kernels import MLP, as_inputs
@@ -51,6 +53,20 @@ def theorems() -> dict[str, tuple[Expression, bool]]:
     return {name: (side, equal) for name, (side, equal) in sides.items() if isinstance(side, Expression)}
 
 
+@cache
+def _mean(row: Activation, moment: Moment, a: float, b: float, c: float, D: float) -> float:
+    """Return a Gaussian mean of a product of powers of the activation and its derivative at both inputs."""
+    functions = dict(zip(("phi", "dphi"), lowered_activation(row), strict=True))
+
+    def product(u: FloatArray, v: FloatArray) -> FloatArray:
+        result = np.ones_like(u)
+        for head, at, power in moment:
+            result = result * functions[head](u if at == "x" else v) ** power
+        return result
+
+    return gaussian_mean(product, a, b, c, D)
+
+
 def layer_two(net: MLP, x: FloatArray, width: int, changed: dict[str, Expression] | None = None) -> LayerTwo:
     """Return the exact laws at a width.
 
@@ -69,19 +85,12 @@ def layer_two(net: MLP, x: FloatArray, width: int, changed: dict[str, Expression
         raise ValueError(f"width must be a positive integer, got {width}")
     inputs = as_inputs(x)
     (sigma_w, sigma_b), kernel = net.scales[1], MLP(net.activations[:0], 0, net.sigma_w[:1], net.sigma_b[:1])  # type: ignore[index]  # sequences after validation
-    first, below = kernel.kernels(inputs)
-    determinant = kernel.first_state(inputs).D
-    phi, dphi = lowered_activation(net.activations[0])
-    functions = {"phi": phi, "dphi": dphi}
+    state, below = kernel.first_layer(inputs)
+    first, determinant = state.c, state.D
+    row = net.activations[0]
 
     def mean(moment: Moment, i: int, j: int) -> float:
-        def product(u: FloatArray, v: FloatArray) -> FloatArray:
-            result = np.ones_like(u)
-            for head, at, power in moment:
-                result = result * functions[head](u if at == "x" else v) ** power
-            return result
-
-        return gaussian_mean(product, first[i, i], first[j, j], first[i, j], determinant[i, j])
+        return _mean(row, moment, first[i, i], first[j, j], first[i, j], determinant[i, j])
 
     results = {f.name: np.empty((len(inputs), len(inputs))) for f in fields(LayerTwo)}
     for name, (derived, equal) in theorems().items():

@@ -51,14 +51,27 @@ class Recursion:
 
     @cached_property
     def lowered(self) -> LoweredRecursion:
-        """Return the right sides as NumPy functions."""
+        """Return the right sides for one unit as NumPy functions."""
+        return self._lowered(equal_units=True)
+
+    @cached_property
+    def lowered_between_units(self) -> LoweredRecursion:
+        """Return the right sides for two different units as NumPy functions: zero, unless a statement is wrong."""
+        return self._lowered(equal_units=False)
+
+    def _lowered(self, equal_units: bool) -> LoweredRecursion:
+        first_kernel = scalar(self.first_kernel, networks.FIRST_LAYER, equal_units)
         return LoweredRecursion(
-            first_kernel=first_layer_function(scalar(self.first_kernel, networks.FIRST_LAYER)),
-            first_determinant=first_layer_determinant(scalar(self.first_kernel, networks.FIRST_LAYER)),
-            first_tangent=first_layer_function(scalar(self.first_tangent, networks.FIRST_LAYER)),
-            kernel=layer_function(scalar(self.kernel, networks.DEEPER_LAYER)),
-            tangent=layer_function(scalar(self.tangent, networks.DEEPER_LAYER)),
+            first_kernel=first_layer_function(first_kernel),
+            first_determinant=first_layer_determinant(first_kernel) if equal_units else _no_determinant,
+            first_tangent=first_layer_function(scalar(self.first_tangent, networks.FIRST_LAYER, equal_units)),
+            kernel=layer_function(scalar(self.kernel, networks.DEEPER_LAYER, equal_units)),
+            tangent=layer_function(scalar(self.tangent, networks.DEEPER_LAYER, equal_units)),
         )
+
+
+def _no_determinant(*arguments: Any) -> Any:
+    raise TypeError("the pair of two different units has no determinant that a recursion would carry")
 
 
 @cache
@@ -163,16 +176,35 @@ class MLP:
     def kernels(self, x1: ArrayLike, x2: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
         """Return (K^{L+1}, Theta^{L+1}) at once; arguments and errors as :meth:`nngp`."""
         lowered = (self.recursion or derived_recursion()).lowered
-        state, tangent = self._first_layer(x1, x2)
+        state, tangent = self.first_layer(x1, x2)
         for row, (sigma_w, sigma_b) in zip(self.activations, self.scales[1:], strict=True):
             state, tangent = _next_layer(lowered, lowered_dual(row), state, tangent, sigma_w, sigma_b)
         return state.c, tangent
 
-    def first_state(self, x1: ArrayLike, x2: ArrayLike | None = None) -> LayerState:
-        """Return the state of the first layer at pairs of inputs; arguments and errors as :meth:`nngp`."""
-        return self._first_layer(x1, x2)[0]
+    def between_outputs(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return what the recursion says of two different outputs: covariance and tangent kernel, zero if it is right."""
+        recursion = self.recursion or derived_recursion()
+        inputs = as_inputs(x)
+        if not self.hidden_layers:
+            between, size = recursion.lowered_between_units, inputs.shape[1]
+            pair = (f(inputs @ inputs.T, size, *self.scales[0]) for f in (between.first_kernel, between.first_tangent))
+        else:
+            state, tangent = self.first_layer(inputs)
+            layers = list(zip(self.activations, self.scales[1:], strict=True))
+            for row, scales in layers[:-1]:
+                state, tangent = _next_layer(recursion.lowered, lowered_dual(row), state, tangent, *scales)
+            row, scales = layers[-1]
+            means = lowered_dual(row)
+            arguments = state.a, state.b, state.c, state.D
+            below = means.value(*arguments), means.derivative(*arguments), tangent, state.c
+            between = recursion.lowered_between_units
+            pair = (f(*below, *scales) for f in (between.kernel, between.tangent))
+        shape = len(inputs), len(inputs)
+        first, second = (np.array(np.broadcast_to(value, shape), dtype=float) for value in pair)
+        return first, second
 
-    def _first_layer(self, x1: ArrayLike, x2: ArrayLike | None) -> tuple[LayerState, FloatArray]:
+    def first_layer(self, x1: ArrayLike, x2: ArrayLike | None = None) -> tuple[LayerState, FloatArray]:
+        """Return state and tangent kernel of the first layer at pairs of inputs; arguments and errors as :meth:`nngp`."""
         first = as_inputs(x1)
         second = first if x2 is None else as_inputs(x2)
         if first.shape[1] != second.shape[1]:

@@ -144,12 +144,10 @@ def _filling(function: Callable[..., Any]) -> Callable[..., FloatArray]:
     return filled
 
 
-def precise_dual(activation: Activation) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return both duals as mpmath functions, for any precision set by the caller."""
-    arguments = notation.a, notation.b, notation.c, notation.D
-    derived = dual(activation)
-    value, derivative = (sp.lambdify(arguments, e, "mpmath") for e in (derived.value, derived.derivative))
-    return value, derivative
+def precise_closed_form(expression: sp.Expr) -> Callable[..., Any]:
+    """Return a closed form in (a, b, c, D) as an mpmath function, for any precision set by the caller."""
+    function: Callable[..., Any] = sp.lambdify((notation.a, notation.b, notation.c, notation.D), expression, "mpmath")
+    return function
 
 
 @cache

@@ -290,6 +290,20 @@ def test_a_sum_in_place_of_an_average_is_refuted_by_its_variance():
         examine(step("law_of_large_numbers", before, Expression(), **AVERAGE))
 
 
+def test_a_wrong_count_that_is_right_for_one_and_two_units_is_refuted():
+    """n(n-1) and 2(n-1) agree at n = 1 and 2: a width must take three values when another one stands beside it."""
+    with pytest.raises(StepRefuted, match="counting"):
+        examine(step("counting", (N * (N - 1)) * b(K) * phi(J), (2 * (N - 1)) * b(K) * phi(J)))
+
+
+def test_a_premise_about_a_sum_is_examined_and_not_taken_for_its_summand():
+    average = (1 / N) * total(J, phi(J))
+    limit = reflexivity(average, DEEPER_LAYER).by(planted("law_of_large_numbers", mean(phi(ONE)), **AVERAGE))
+    assert examine(step("by_theorem", average + b(K), mean(phi(ONE)) + b(K), premises=(limit,))).total > 0
+    with pytest.raises(StepRefuted, match="by_theorem"):
+        examine(step("by_theorem", average + b(K), 2 * mean(phi(ONE)) + b(K), premises=(limit,)))
+
+
 def test_a_wrong_step_of_an_unknown_rule_is_refuted_too():
     with pytest.raises(StepRefuted, match="my_rule"):
         examine(step("my_rule", b(K), b(K2)))
@@ -324,7 +338,7 @@ def test_an_inference_the_examiner_does_not_know_is_not_passed_in_silence():
         examine(my_inference(nngp.layer1_covariance()))
 
 
-# --- premises ------------------------------------------------------------------------------------------------------
+# --- premises ----------------------------------------------------------------------------------------------------
 
 
 def test_a_step_by_a_limit_theorem_with_the_wrong_sign_is_refuted():
@@ -335,7 +349,7 @@ def test_a_step_by_a_limit_theorem_with_the_wrong_sign_is_refuted():
     assert examine(step("by_theorem", own + b(K), b(K) + NAME * delta(K, K2), premises=(limit,))).total > 0
 
 
-# --- laws ----------------------------------------------------------------------------------------------------------
+# --- laws --------------------------------------------------------------------------------------------------------
 
 
 def concluded(name, lhs, relation, rhs, *premises):
@@ -383,7 +397,7 @@ def test_a_mixture_that_tends_to_another_gaussian_is_refuted():
         examine(concluded("gaussian_mixture", Law(law.lhs.variable), "→", GaussianProcess(wrong), law, limit))
 
 
-# --- instances -----------------------------------------------------------------------------------------------------
+# --- instances ---------------------------------------------------------------------------------------------------
 
 
 def test_normal_moments_are_double_factorials():

@@ -154,7 +154,7 @@ def test_abbreviate_refuses_a_name_with_indices():
     refuses(abbreviate, c(), DEEPER_LAYER.definition("Theta", BELOW), match="use fold")
 
 
-# --- sums and deltas -----------------------------------------------------------------------------------------------
+# --- sums and deltas ---------------------------------------------------------------------------------------------
 
 
 def test_collapse_uses_a_delta_up_against_a_sum():
@@ -191,7 +191,7 @@ def test_counting_leaves_a_sum_over_an_index_that_occurs_alone():
     refuses(counting, total(J, mean(phi(J))))
 
 
-# --- expectations --------------------------------------------------------------------------------------------------
+# --- expectations ------------------------------------------------------------------------------------------------
 
 
 def test_linearity_takes_sums_coefficients_and_constants_out():
@@ -344,7 +344,7 @@ def test_the_law_of_large_numbers_refuses_what_is_not_an_average_of_iid_terms(be
     refuses(law_of_large_numbers, before, N)
 
 
-# --- derivatives ---------------------------------------------------------------------------------------------------
+# --- derivatives -------------------------------------------------------------------------------------------------
 
 
 def test_a_weight_has_derivative_one_by_itself_and_zero_by_another():
@@ -393,7 +393,7 @@ def test_the_gradient_of_the_layer_below_is_not_constant_in_its_parameters():
     refuses(differentiate, partial(atom("dz", J, Q, at=(X,), layer=BELOW), other), match=None)
 
 
-# --- hypotheses and theorems -----------------------------------------------------------------------------------------
+# --- hypotheses and theorems -------------------------------------------------------------------------------------
 
 
 def test_a_hypothesis_is_used_with_its_delta_and_is_a_limit():

@@ -96,6 +96,14 @@ def test_heads_inputs_layers_and_dimensions_are_part_of_an_atom():
     assert len(set(atoms)) == len(atoms)
 
 
+def test_dimensions_that_differ_only_by_their_assumptions_are_different():
+    assert c(Index("k", sp.Symbol("n"))) != c(Index("k", N))
+
+
+def test_the_inputs_of_an_atom_are_not_one_text():
+    assert atom("f", at=("x,y",)) != atom("f", at=("x", "y"))
+
+
 @pytest.mark.parametrize("names", ["jk", "kj", "ji", "ik"])
 def test_every_relabelling_of_three_dummies_is_one_normal_form(names):
     first, second = (Index(name, N) for name in names)
@@ -361,7 +369,7 @@ def test_another_symbol_leaves_a_statement_where_it_is():
     assert expression.at_layer(sp.Symbol("other"), 7) == expression
 
 
-# --- values --------------------------------------------------------------------------------------------------------
+# --- values ------------------------------------------------------------------------------------------------------
 
 
 def test_coefficients_are_collected_and_terms_that_cancel_vanish():

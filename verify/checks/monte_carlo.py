@@ -1,0 +1,108 @@
+"""Monte Carlo checks: what sampled networks say about a plan, in a sequence of looks at doubling sizes.
+
+The sample that confirms a claim is the sample that must kill its mutants: a mutant is killed when the interval around the
+discrepancy excludes the discrepancy it would cause. Nothing is sampled for mutants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from verify.error_budget import look_alpha
+from verify.plans import RATE, Plan
+from verify.record import CheckResult, Curve, Entry, MutantResult, Series
+from verify.statistics import Interval, Moments, combination_interval, decide, excludes, slope_interval
+from verify.verdict import Verdict
+
+ROUNDING = 1e-12
+"""Relative rounding error granted to a kernel of a sampled network that is not random (chosen: 5e3 units in the last
+place, for sums of at most a few hundred products)."""
+
+Found = Mapping[tuple[str, int], Moments]
+"""Moments by (ensemble, number of the statistic)."""
+
+
+def judge(plan: Plan, moments: tuple[Moments, ...], alpha: float, look: int) -> CheckResult:
+    """Return the result of a plan at a look, from the moments of its parts in order.
+
+    Args:
+        plan: what was declared.
+        moments: power sums of each part over all its networks so far.
+        alpha: the share of the error budget of this check.
+        look: number of looks before this one.
+    """
+    level = look_alpha(alpha, look)
+    if plan.kind == "convergence":
+        interval, series = _exponent(plan, moments, level)
+    else:
+        weighted = [(part.weight, m) for part, m in zip(plan.parts, moments, strict=True)]
+        interval, series = combination_interval(weighted, level, rounding=ROUNDING), ()
+        target = plan.parts[0].statistic.target / plan.parts[0].statistic.scale
+        interval = _shifted(interval, target)
+    verdict, each = decide(interval, plan.allowed, plan.resolution)
+    mutants = tuple(_mutant(plan, interval, n) for n in range(len(plan.mutants)))
+    if verdict is Verdict.CONFIRMED and any(not (m.killed or m.equivalent) for m in mutants):
+        verdict = Verdict.INCONCLUSIVE
+    worst = int(np.argmax(np.abs(interval.estimate)))
+    targets = plan.parts[0].statistic.target if plan.kind != "convergence" else np.array([RATE])
+    return CheckResult(
+        name=plan.check,
+        kind=plan.kind,
+        verdict=verdict,
+        estimate=float(interval.estimate[worst]),
+        interval=(float(interval.low[worst]), float(interval.high[worst])),
+        allowed=plan.allowed,
+        resolution=plan.resolution,
+        alpha=alpha,
+        samples=sum(m.count for m in moments),
+        unit=plan.unit,
+        note=plan.note,
+        mutants=mutants,
+        entries=tuple(
+            Entry(label, float(t), float(e), (float(lo), float(hi)), Verdict(v))
+            for label, t, e, lo, hi, v in zip(
+                plan.labels, targets, interval.estimate, interval.low, interval.high, each, strict=True
+            )
+        ),
+        series=series,
+    )
+
+
+def _shifted(interval: Interval, target: np.ndarray) -> Interval:
+    return Interval(low=interval.low - target, high=interval.high - target, estimate=interval.estimate - target)
+
+
+def _mutant(plan: Plan, interval: Interval, number: int) -> MutantResult:
+    mutant = plan.mutants[number]
+    if mutant.equivalent:
+        return MutantResult(
+            mutant.name, False, mutant.largest, True, "the same numbers in this setting, found before sampling"
+        )
+    killed = excludes(interval, mutant.distance)
+    nearest = mutant.distance[int(np.argmax(np.abs(mutant.distance)))]
+    reason = "the interval excludes it" if killed else "the interval contains it"
+    return MutantResult(mutant.name, killed, float(nearest), reason=reason)
+
+
+def _exponent(plan: Plan, moments: tuple[Moments, ...], level: float) -> tuple[Interval, tuple[Series, ...]]:
+    """Return the interval of (exponent + 1/2) of the root mean square error, and the picture of it."""
+    widths = np.array([part.ensemble.widths[0] for part in plan.parts], dtype=float)
+    means = np.array([m.mean[0] for m in moments])
+    relative = np.array([np.sqrt(m.variance[0] / m.count) / m.mean[0] for m in moments])
+    exponent, _, _ = slope_interval(widths, np.log(means) / 2, relative / 2, level)
+    interval = _shifted(exponent, np.array([RATE]))
+    rms = np.sqrt(means)
+    band = 5.0 * relative / 2  # five standard errors, to be seen at all on a log scale
+    curves = [
+        Curve("sampled, with five standard errors", tuple(rms), "measured", tuple(rms * (1 - band)), tuple(rms * (1 + band)))
+    ]
+    if plan.predicted:
+        curves.append(Curve("exact prediction", plan.predicted, "predicted"))
+    else:
+        anchor = rms[-1] * np.sqrt(widths[-1])
+        curves.append(Curve("slope -1/2 through the last point", tuple(anchor / np.sqrt(widths)), "guide"))
+    what = "Θ̂" if "ntk" in plan.parts[0].statistic.name else "K̂"
+    title = f"Relative root mean square error of {what}: {plan.check.removeprefix('rate, ')}"
+    return interval, (Series(title, "width N", "error", tuple(widths), tuple(curves)),)

@@ -1,0 +1,286 @@
+"""High-precision checks: lowered formulas against references in mpmath that share no code with them.
+
+The references integrate the Gaussian density in two dimensions, iterate the layers by such integrals, and solve the
+linearized flow by the exponential of the full parameter-space system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from derive.claim import Claim, Observable
+from derive.duals import ClosedForm, GaussianMean
+from derive.operators import Operator
+from derive.terms import Expression, Term
+from numeric.kernels import MLP
+from numeric.linearized import evaluate
+from numeric.lower import precise_closed_form
+from verify.plans import EQUIVALENT, SIGMA_B, SIGMA_W
+from verify.record import CheckResult, Entry, MutantResult
+from verify.verdict import Verdict, combine
+
+DIGITS = 20
+RESOLUTION = 1e-3
+"""Relative deviation that must not pass (chosen: mutants are at 2 % and more; agreement is far below)."""
+FLOAT_ALLOWED = 1e-11
+"""Relative error allowed to a float64 kernel of two layers at generic inputs: 5e4 units in the last place (chosen)."""
+INTEGRAL_ALLOWED = 1e-15
+"""Relative error allowed to the two-dimensional reference integral at 20 digits (chosen; its own estimate is below)."""
+
+Reference = Callable[[Any], Any]
+
+_ACTIVATIONS: Mapping[str, tuple[Reference, Reference]] = {
+    "identity": (lambda t: t, lambda t: mpmath.mpf(1)),
+    "relu": (lambda t: t if t > 0 else mpmath.mpf(0), lambda t: mpmath.mpf(1) if t > 0 else mpmath.mpf(0)),
+    "erf": (mpmath.erf, lambda t: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-t * t)),
+}
+"""Reference activations and derivatives, written out for mpmath."""
+
+
+def precision(claim: Claim) -> CheckResult | None:
+    """Return the high-precision check of a claim, or None if nothing of it is a number."""
+    with mpmath.workdps(DIGITS):
+        match claim.observable:
+            case Observable.DUAL:
+                return _dual(claim)
+            case Observable.FLOW:
+                return _flow(claim)
+        if claim.slot in ("first_kernel", "first_tangent", "kernel", "tangent"):
+            return _kernel(claim)
+    return None
+
+
+def gaussian_mean(f: Reference, a: Any, b: Any, c: Any) -> Any:
+    """Return E[f(u) f(v)] by integrating the density in polar coordinates, cut where u or v vanishes."""
+    along = c / mpmath.sqrt(a)
+    across = mpmath.sqrt(b - along * along)
+    root = mpmath.sqrt(a)
+    kink = mpmath.atan2(along, -across) % mpmath.pi
+    cuts = sorted([mpmath.pi / 2, kink, mpmath.pi / 2 + mpmath.pi, kink + mpmath.pi])
+    edges = [*cuts, cuts[0] + 2 * mpmath.pi]
+
+    def ring(angle: Any) -> Any:
+        x, y = root * mpmath.cos(angle), along * mpmath.cos(angle) + across * mpmath.sin(angle)
+
+        def at(r: Any) -> Any:
+            return f(r * x) * f(r * y) * r * mpmath.exp(-r * r / 2)
+
+        return mpmath.quad(at, [0, 2.5, 6, 11], method="gauss-legendre", maxdegree=4)
+
+    total = mpmath.quad(ring, edges, method="gauss-legendre", maxdegree=4)
+    return total / (2 * mpmath.pi)
+
+
+def _variance_mean(f: Reference, a: Any) -> Any:
+    """Return E[f(u)^2] by integrating the density on both half-lines."""
+    root = mpmath.sqrt(a)
+
+    def at(t: Any) -> Any:
+        return f(root * t) ** 2 * mpmath.exp(-t * t / 2)
+
+    return mpmath.quad(at, [-13, -5, 0, 5, 13]) / mpmath.sqrt(2 * mpmath.pi)
+
+
+_POINTS = (("0.75", "2.5", "0.9"), ("1.25", "0.4", "-0.55"))
+"""Variances and covariance (a, b, c) at which duals are compared: unequal norms, both signs."""
+
+
+def _dual(claim: Claim) -> CheckResult:
+    theorem = claim.theorem()
+    term, right = theorem.lhs, theorem.rhs
+    if not (isinstance(term, GaussianMean) and isinstance(right, ClosedForm)):
+        raise TypeError(f"the claim {claim.id} is not about a dual")
+    reference = _ACTIVATIONS[term.activation.name][term.order]
+
+    def value(form: Term) -> list[Any]:
+        assert isinstance(form, ClosedForm)  # mutants of a dual are closed forms
+        function = precise_closed_form(form.expression)
+        points = [tuple(map(mpmath.mpf, point)) for point in _POINTS]
+        return [function(a, b, c, a * b - c * c) for a, b, c in points]
+
+    expected = [gaussian_mean(reference, *map(mpmath.mpf, point)) for point in _POINTS]
+    labels = tuple(f"a = {a}, b = {b}, c = {c}" for a, b, c in _POINTS)
+    note = f"two-dimensional integral of the density in {DIGITS}-digit arithmetic"
+    return _compared(claim, value, expected, [abs(e) for e in expected], labels, INTEGRAL_ALLOWED, note)
+
+
+_INPUTS = (("0.6", "-0.8", "1.1"), ("1.3", "0.4", "-0.5"))
+"""Two inputs of unequal norms."""
+
+
+def _kernel(claim: Claim) -> CheckResult:
+    hidden_layers = 0 if claim.slot.startswith("first") else 2
+    tangent = "tangent" in claim.slot
+    names = ("identity",) if hidden_layers == 0 else ("relu", "erf")
+    expected, scales, labels = [], [], []
+    for name in names:
+        kernel, ntk = _reference_kernels(name, hidden_layers)
+        chosen = ntk if tangent else kernel
+        for i, j in ((0, 0), (1, 0), (1, 1)):
+            expected.append(chosen[i, j])
+            scales.append(mpmath.sqrt(chosen[i, i] * chosen[j, j]))
+            labels.append(f"{name}, inputs {j + 1} and {i + 1}")
+
+    def value(statement: Term) -> list[Any]:
+        from_statement = []
+        for name in names:
+            assert isinstance(statement, Expression)  # statements on kernels are expressions
+            net = MLP(name, hidden_layers, SIGMA_W, SIGMA_B).with_recursion(**{claim.slot: statement})
+            computed = net.kernels(np.array(_INPUTS, dtype=float))[int(tangent)]
+            from_statement += [mpmath.mpf(float(computed[i, j])) for i, j in ((0, 0), (1, 0), (1, 1))]
+        return from_statement
+
+    note = f"{hidden_layers} hidden layers iterated with two-dimensional integrals in {DIGITS}-digit arithmetic"
+    return _compared(claim, value, expected, scales, tuple(labels), FLOAT_ALLOWED, note)
+
+
+@cache
+def _reference_kernels(name: str, hidden_layers: int) -> tuple[Any, Any]:
+    """Return NNGP and tangent kernel of two inputs, layer by layer, as 2 x 2 matrices of mpmath numbers."""
+    x = [[mpmath.mpf(v) for v in row] for row in _INPUTS]
+    phi, dphi = _ACTIVATIONS[name]
+    w, b = mpmath.mpf(str(SIGMA_W)) ** 2, mpmath.mpf(str(SIGMA_B)) ** 2
+    size = len(x[0])
+    kernel = mpmath.matrix(2, 2)
+    for i in range(2):
+        for j in range(2):
+            kernel[i, j] = b + w * mpmath.fsum(p * q for p, q in zip(x[i], x[j], strict=True)) / size
+    tangent = kernel.copy()
+    for _ in range(hidden_layers):
+        new, slope = mpmath.matrix(2, 2), mpmath.matrix(2, 2)
+        for i in range(2):
+            new[i, i] = b + w * _variance_mean(phi, kernel[i, i])
+            slope[i, i] = w * _variance_mean(dphi, kernel[i, i])
+        pair = kernel[0, 0], kernel[1, 1], kernel[0, 1]
+        new[0, 1] = new[1, 0] = b + w * gaussian_mean(phi, *pair)
+        slope[0, 1] = slope[1, 0] = w * gaussian_mean(dphi, *pair)
+        for i in range(2):
+            for j in range(2):
+                tangent[i, j] = new[i, j] + slope[i, j] * tangent[i, j]
+        kernel = new
+    return kernel, tangent
+
+
+_JACOBIAN = np.array([[0.9, -0.4, 0.3, 1.1], [0.2, 0.8, -0.5, 0.4], [-0.6, 0.1, 0.7, 0.5]])
+_SINGULAR = np.vstack([_JACOBIAN[:2], _JACOBIAN[:1]])
+"""A Jacobian of three training inputs and four parameters, and one with a duplicated input, so that Theta is singular."""
+_TEST_JACOBIAN = np.array([[0.5, -0.9, 0.2, 0.3], [1.2, 0.1, -0.7, -0.4]])
+_TARGETS = np.array([[1.0, -0.5], [0.25, 2.0], [-1.5, 0.75]])
+_INITIAL = np.array([[0.3, 0.6], [-0.8, 0.1], [0.45, -0.2]])
+_TEST_INITIAL = np.array([[0.7, -1.1], [0.2, 0.5]])
+_RATE = 0.7
+_TIMES = {"late": 400.0, "generic": 1.3}
+
+
+def _flow(claim: Claim) -> CheckResult:
+    theorem = claim.theorem()
+    late = theorem.relation == "→"
+    time = _TIMES["late" if late else "generic"]
+    expected: list[Any] = []
+    labels: list[str] = []
+    jacobians = {"Theta positive definite": _JACOBIAN, "Theta singular": _SINGULAR}
+    for name, jacobian in jacobians.items():
+        reference = _reference_flow(jacobian, time)[str(claim.id)]
+        for i in range(reference.rows):
+            for j in range(reference.cols):
+                expected.append(reference[i, j])
+                labels.append(f"{name}, entry {i + 1}, {j + 1}")
+    scale = max(abs(e) for e in expected)
+
+    def value(statement: Term) -> list[Any]:
+        assert isinstance(statement, Operator)  # statements on the flow are operators
+        values: list[Any] = []
+        for jacobian in jacobians.values():
+            outputs = _reference_flow(jacobian, time)["eq71"]
+            letters = {
+                "Y": _TARGETS,
+                "f_0(X)": _INITIAL,
+                "f_0(x)": _TEST_INITIAL,
+                "Theta(x,X)": _TEST_JACOBIAN @ jacobian.T,
+                "f_t(X)": np.array(outputs.tolist(), dtype=float),
+            }
+            matrix = evaluate(statement, jacobian, letters, _RATE, time)
+            values += [mpmath.mpf(float(v)) for v in matrix.ravel()]
+        return values
+
+    note = "against the exponential of the linear system of all parameters in 20-digit arithmetic; also for singular Theta"
+    return _compared(claim, value, expected, [scale] * len(expected), tuple(labels), 1e-9, note)
+
+
+def _reference_flow(jacobian: np.ndarray, time: float) -> dict[str, Any]:
+    """Return the flow of the parameters and outputs by one exponential of the affine system in parameter space."""
+    j, test = mpmath.matrix(jacobian.tolist()), mpmath.matrix(_TEST_JACOBIAN.tolist())
+    targets, initial = mpmath.matrix(_TARGETS.tolist()), mpmath.matrix(_INITIAL.tolist())
+    rate, parameters, outputs = mpmath.mpf(str(_RATE)), j.cols, targets.cols
+    linear = -rate * (j.T * j)
+    constant = -rate * (j.T * (initial - targets))
+    system = mpmath.zeros(parameters + outputs)
+    system[:parameters, :parameters] = linear
+    system[:parameters, parameters:] = constant
+    omega = mpmath.expm(system * mpmath.mpf(str(time)))[:parameters, parameters:]
+    trained = initial + j * omega
+    tested = mpmath.matrix(_TEST_INITIAL.tolist()) + test * omega
+    return {
+        "eq70": j * (linear * omega + constant),
+        "eq71": trained,
+        "eq71b": trained,
+        "eq72": omega,
+        "eq73": tested,
+        "eq74": tested,
+    }
+
+
+def _compared(
+    claim: Claim,
+    value: Callable[[Term], list[Any]],
+    expected: list[Any],
+    scales: list[Any],
+    labels: tuple[str, ...],
+    allowed: float,
+    note: str,
+) -> CheckResult:
+    def discrepancies(statement: Term) -> list[float]:
+        pairs = zip(value(statement), expected, scales, strict=True)
+        return [float((mine - theirs) / scale) for mine, theirs, scale in pairs]
+
+    found = discrepancies(claim.statement())
+    entries = tuple(
+        Entry(label, float(target), d, (d, d), _verdict(abs(d), allowed))
+        for label, target, d in zip(labels, expected, found, strict=True)
+    )
+    mutants = []
+    for mutant in claim.mutants():
+        largest = max(abs(d) for d in discrepancies(mutant.statement))
+        same = largest <= EQUIVALENT
+        reason = "the same for one unit, which is all this check sees" if same else f"off by {largest:.2g} of the value"
+        mutants.append(MutantResult(mutant.name, largest > RESOLUTION, largest, equivalent=same, reason=reason))
+    worst = max(found, key=abs)
+    verdict = combine(entry.verdict for entry in entries)
+    if verdict is Verdict.CONFIRMED and any(not (m.killed or m.equivalent) for m in mutants):
+        verdict = Verdict.INCONCLUSIVE
+    return CheckResult(
+        name="high precision",
+        kind="precision",
+        verdict=verdict,
+        estimate=worst,
+        interval=(min(found), max(found)),
+        allowed=allowed,
+        resolution=RESOLUTION,
+        alpha=0.0,
+        samples=0,
+        unit="relative to the value",
+        note=note,
+        mutants=tuple(mutants),
+        entries=entries,
+    )
+
+
+def _verdict(discrepancy: float, allowed: float) -> Verdict:
+    if discrepancy <= allowed:
+        return Verdict.CONFIRMED
+    return Verdict.REFUTED if discrepancy > RESOLUTION else Verdict.INCONCLUSIVE

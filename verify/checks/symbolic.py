@@ -1,0 +1,90 @@
+"""Symbolic check: the theorem was re-examined step by step, and its right side is the statement.
+
+A mutant is killed by a concrete instance on which it differs from the statement; a mutant without one survives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from derive.claim import Claim, Observable, Printed
+from derive.compare import counterexample
+from derive.examiner import Examination, examine
+from derive.operators import IllTyped
+from derive.theorem import StepRefuted, Theorem
+from verify.record import CheckResult, MutantResult, PrintedResult
+from verify.verdict import Verdict
+
+UNIT = "exact"
+
+
+def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
+    """Return the symbolic check of a claim, with the record of the examination if it passed."""
+    theorem = claim.theorem()
+    try:
+        examination = examine(theorem)
+    except StepRefuted as error:
+        return _result(Verdict.REFUTED, 0, f"a step is wrong: {error}", ()), None
+    derived = claim.derived(theorem)
+    statement = claim.statement()
+    if derived.key != statement.key:
+        where = counterexample(derived, statement, theorem.model)
+        if where is not None:
+            return _result(Verdict.REFUTED, 0, f"the derivation gives another right side: {where}", ()), examination
+        note = "the derivation's right side and the statement have different normal forms but agree on all instances"
+        return _result(Verdict.INCONCLUSIVE, 0, note, ()), examination
+    mutants = tuple(_mutant(claim, theorem, m.name, m.statement) for m in claim.mutants())
+    survived = any(not m.killed for m in mutants)
+    count = examination.total
+    note = f"{len(theorem.steps)} steps re-checked at {count} exact instances; the right side is the statement"
+    return _result(Verdict.INCONCLUSIVE if survived else Verdict.CONFIRMED, count, note, mutants), examination
+
+
+def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: object) -> MutantResult:
+    if claim.observable is Observable.DUAL:  # its statement is the theorem's own: the examiner must refute the mutant
+        step = theorem.steps[-1]
+        planted = replace(step, after=wrong, used=replace(step.used, after=wrong))
+        try:
+            examine(replace_step(theorem, planted))
+        except StepRefuted as error:
+            return MutantResult(name, True, reason=str(error))
+        return MutantResult(name, False, reason="the examiner accepts it")
+    where = counterexample(claim.statement(), wrong, theorem.model)  # type: ignore[arg-type]  # a mutant's term
+    return MutantResult(name, where is not None, reason=where or "it agrees with the statement on all instances")
+
+
+def replace_step(theorem: Theorem, planted: object) -> Theorem:
+    """Return the theorem with its last step exchanged for a planted wrong one, for the examiner to refute."""
+    return replace(theorem, steps=(*theorem.steps[:-1], planted))  # type: ignore[arg-type]  # a planted step
+
+
+def _result(
+    verdict: Verdict, instances: int, note: str, mutants: tuple[MutantResult, ...]
+) -> CheckResult:
+    return CheckResult(
+        name="derivation",
+        kind="symbolic",
+        verdict=verdict,
+        estimate=None,
+        interval=None,
+        allowed=0.0,
+        resolution=0.0,
+        alpha=0.0,
+        samples=0,
+        unit=UNIT,
+        note=note,
+        mutants=mutants,
+    )
+
+
+def printed(claim: Claim, as_printed: Printed) -> PrintedResult:
+    """Return what becomes of a statement as the lecture prints it: refuted by an instance, or as ill-typed."""
+    theorem = claim.theorem()
+    try:
+        wrong = as_printed.evaluate()
+    except IllTyped as error:
+        return PrintedResult(Verdict.REFUTED, as_printed.latex, f"ill-typed: {error}", as_printed.correction)
+    where = counterexample(claim.statement(), wrong, theorem.model)
+    if where is None:
+        return PrintedResult(Verdict.INCONCLUSIVE, as_printed.latex, "no instance tells it apart", as_printed.correction)
+    return PrintedResult(Verdict.REFUTED, as_printed.latex, where, as_printed.correction)

@@ -1,0 +1,253 @@
+"""The suite: claims times checks, from declared budget to run record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from importlib.metadata import version
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from derive.claim import Claim
+from derive.lecture import CLAIMS
+from derive.record import limits, theorem_record, typeset
+from verify.checks.monte_carlo import judge
+from verify.checks.precision import precision
+from verify.checks.symbolic import printed, symbolic
+from verify.ensembles import Ensemble, Statistic, sample_block
+from verify.error_budget import ErrorBudget
+from verify.inputs import Inputs
+from verify.plans import SIGMA_B, SIGMA_W, Plan, plans_for
+from verify.record import SCHEMA, CheckResult, ClaimResult
+from verify.statistics import Moments
+from verify.verdict import Verdict
+
+FALSE_ALARMS = 1e-6
+"""Probability that any verdict of a run is wrong, shared among its checks."""
+PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "scikit-learn", "widelimit")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """How much a run may sample.
+
+    Attributes:
+        name: quick, standard or deep.
+        resolution: smallest relative deviation that must not be confirmed.
+        first_blocks: blocks of every ensemble at the first look; doubled at every further one.
+        looks: most looks.
+    """
+
+    name: str
+    resolution: float
+    first_blocks: int
+    looks: int
+
+
+TIERS = {
+    tier.name: tier
+    for tier in (Tier("quick", 0.02, 32, 9), Tier("standard", 0.01, 64, 10), Tier("deep", 0.002, 256, 14))
+}
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the fraction of the whole that is done."""
+
+
+@dataclass
+class _Ensembles:
+    """The ensembles of a run with what was sampled so far, block by block in order."""
+
+    inputs: Inputs
+    seed: int
+    statistics: dict[Ensemble, list[Statistic]] = field(default_factory=dict)
+    blocks: dict[Ensemble, int] = field(default_factory=dict)
+    totals: dict[Ensemble, tuple[Moments, ...]] = field(default_factory=dict)
+
+    def place(self, plan: Plan) -> tuple[tuple[Ensemble, int], ...]:
+        """Return where the moments of each part of a plan are found, registering its statistics."""
+        places = []
+        for part in plan.parts:
+            kept = self.statistics.setdefault(part.ensemble, [])
+            if not any(s is part.statistic for s in kept):
+                kept.append(part.statistic)
+            places.append((part.ensemble, next(n for n, s in enumerate(kept) if s is part.statistic)))
+        return tuple(places)
+
+    def submit(self, executor: Executor, ensemble: Ensemble, up_to: int) -> list[Future[Any]]:
+        """Return futures of the blocks an ensemble still needs, in order of blocks."""
+        first = self.blocks.get(ensemble, 0)
+        self.blocks[ensemble] = max(first, up_to)
+        statistics = tuple(self.statistics[ensemble])
+        return [
+            executor.submit(_sample_blocks, ensemble, self.inputs.x, statistics, self.seed, start, min(start + 8, up_to))
+            for start in range(first, up_to, 8)
+        ]
+
+    def add(self, ensemble: Ensemble, found: Iterable[tuple[Moments, ...]]) -> None:
+        """Merge the moments of further blocks, in order, so that the sums are the same on every machine layout."""
+        for block in found:
+            before = self.totals.get(ensemble)
+            self.totals[ensemble] = block if before is None else tuple(map(add, before, block))
+
+
+def _sample_blocks(
+    ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, start: int, stop: int
+) -> list[tuple[Moments, ...]]:
+    return [sample_block(ensemble, x, statistics, seed, block) for block in range(start, stop)]
+
+
+def _deterministic(ids: Sequence[str]) -> list[tuple[CheckResult, CheckResult | None, dict[str, Any], Any]]:
+    """Return symbolic check, precision check, derivation record and printed result of each claim."""
+    results = []
+    for key in ids:
+        claim = CLAIMS[key]
+        check, examination = symbolic(claim)
+        record = theorem_record(claim.theorem(), key, claim.title, examination)
+        as_printed = printed(claim, claim.printed) if claim.printed else None
+        results.append((check, precision(claim), record, as_printed))
+    return results
+
+
+def _task_groups(ids: Sequence[str]) -> list[list[str]]:
+    """Return the claims in groups that share expensive references, so that a group runs in one process."""
+    groups: dict[str, list[str]] = {}
+    for key in ids:
+        claim = CLAIMS[key]
+        groups.setdefault(key if key.startswith("dual.") else claim.slot or "other", []).append(key)
+    return list(groups.values())
+
+
+def selected(ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids to verify: all if none are given, each checked to exist.
+
+    Raises:
+        KeyError: for an unknown id, with the nearest known ones.
+    """
+    for key in ids:
+        CLAIMS[key]
+    return tuple(key for key in CLAIMS if not ids or key in ids)
+
+
+def run(
+    ids: Sequence[str], tier: Tier, seed: int, inputs: Inputs, executor: Executor, progress: Progress, command: str
+) -> dict[str, Any]:
+    """Return the run record of the claims: the same for the same seed, inputs and versions.
+
+    Args:
+        ids: claims to verify; all if empty.
+        tier: how much to sample.
+        seed: key of all random numbers.
+        inputs: what the networks are evaluated on.
+        executor: where blocks and checks run.
+        progress: told what is happening.
+        command: how to get these numbers again.
+
+    Raises:
+        KeyError: for an unknown id.
+    """
+    keys = selected(ids)
+    progress("planning", 0.0)
+    waiting = {executor.submit(_deterministic, group): group for group in _task_groups(keys)}
+    plans = [plan for key in keys for plan in plans_for(CLAIMS[key], inputs, tier.resolution)]
+    budget = ErrorBudget.share(FALSE_ALARMS, [plan.name for plan in plans]) if plans else None
+    sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress)
+    deterministic = {}
+    for done in as_completed(waiting):
+        deterministic.update(zip(waiting[done], done.result(), strict=True))
+        progress("derivations", len(deterministic) / len(keys))
+    claims = [_claim_result(CLAIMS[key], deterministic[key], [r for c, r in sampled if c == key]) for key in keys]
+    open_claims = {claim.id for claim in claims if claim.verdict is not Verdict.CONFIRMED}
+    claims = [
+        replace(claim, resting=tuple(a for a in CLAIMS.ancestors(claim.id) if a in open_claims)) for claim in claims
+    ]
+    records = [claim.to_json() for claim in claims]
+    spent = sum(budget.alpha(*plan.name) for plan in plans) if budget else 0.0
+    shares = [{"claim": c, "check": k, "alpha": budget.alpha(c, k)} for c, k in (p.name for p in plans)] if budget else []
+    return {
+        "schema": SCHEMA,
+        "run": {
+            "tier": tier.name,
+            "seed": seed,
+            "inputs": {
+                "source": inputs.source,
+                "n_points": len(inputs.x),
+                "dimension": inputs.x.shape[1],
+                "sha256": inputs.sha256,
+                "labels": list(inputs.labels),
+            },
+            "networks": {"sigma_w": SIGMA_W, "sigma_b": SIGMA_B},
+            "command": command,
+            "versions": versions(),
+            "digest": hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest(),
+        },
+        "budget": {"total": FALSE_ALARMS, "safety": budget.safety if budget else 1.0, "spent": spent, "checks": shares},
+        "claims": records,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers depend on."""
+    return {"python": platform.python_version(), "machine": platform.machine(), "system": sys.platform} | {
+        name: version(name) for name in PACKAGES
+    }
+
+
+def _sampled(
+    plans: Sequence[Plan],
+    budget: ErrorBudget | None,
+    tier: Tier,
+    seed: int,
+    inputs: Inputs,
+    executor: Executor,
+    progress: Progress,
+) -> list[tuple[str, CheckResult]]:
+    """Return the result of every plan, looking at doubling samples until all are decided or the tier is used up."""
+    ensembles = _Ensembles(inputs, seed)
+    places = [ensembles.place(plan) for plan in plans]
+    results: dict[int, CheckResult] = {}
+    for look in range(tier.looks):
+        undecided = [n for n in range(len(plans)) if n not in results or results[n].verdict is Verdict.INCONCLUSIVE]
+        if not undecided:
+            break
+        needed = dict.fromkeys(e for n in undecided for e, _ in places[n])
+        blocks = tier.first_blocks << look
+        futures = {e: ensembles.submit(executor, e, blocks) for e in needed}
+        every = [f for group in futures.values() for f in group]
+        decided = len(plans) - len(undecided)
+        for count, _ in enumerate(as_completed(every), start=1):
+            progress(f"sampling, look {look + 1}: {decided} of {len(plans)} checks decided", count / len(every))
+        for ensemble, group in futures.items():
+            ensembles.add(ensemble, reduce(add, (f.result() for f in group), []))
+        for n in undecided:
+            assert budget is not None  # there are plans, so there is a budget
+            moments = tuple(ensembles.totals[e][k] for e, k in places[n])
+            results[n] = judge(plans[n], moments, budget.alpha(*plans[n].name), look)
+    return [(plan.claim, results[n]) for n, plan in enumerate(plans)]
+
+
+def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) -> ClaimResult:
+    check, precise, record, as_printed = deterministic
+    theorem = claim.theorem()
+    return ClaimResult(
+        id=claim.id,
+        title=claim.title,
+        section=claim.section,
+        equation=claim.equation,
+        kind=str(claim.kind),
+        statement=record["statement"] | {"right": typeset(claim.statement())},
+        status_as_printed=None if claim.status is None else str(claim.status),
+        rests_on=claim.rests_on,
+        assumptions=tuple(record["assumptions"]),
+        limits=tuple(limits(theorem)),
+        derivation=record,
+        checks=tuple(c for c in (check, precise, *sampled) if c is not None),
+        printed=as_printed,
+    )

@@ -25,7 +25,8 @@ class Activation:
     @property
     def derivative(self) -> sp.Expr:
         """Return the pathwise derivative, what backpropagation uses; at a kink it is the value from the left."""
-        return sp.diff(self.expression, z).replace(sp.Heaviside, lambda x, *_: sp.Heaviside(x, 0))
+        smooth = sp.diff(self.expression, z).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
+        return smooth.replace(sp.Heaviside, lambda x, *_: sp.Heaviside(x, 0))
 
 
 ACTIVATIONS = (

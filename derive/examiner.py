@@ -22,11 +22,13 @@ from derive.instances import Instance, dimensions, environments
 from derive.laws import GaussianProcess, Law
 from derive.model import Model
 from derive.operators import Operator
-from derive.terms import Atom, Expression, Index
+from derive.rules.inference import scalar_of
+from derive.rules.traversal import named
+from derive.terms import Atom, Expression, Index, Term
 from derive.theorem import Step, StepRefuted, Theorem
 
-_PATTERNS = ((2, 2, 2, 2), (3, 1, 2, 1))
-"""Sizes given to the dimensions of a step, in the order of their names; two patterns so that no size is special."""
+_PATTERNS = ((2, 2, 2, 2), (3, 1, 2, 1), (1, 3, 3, 2))
+"""Sizes given to the dimensions of a step, in the order of their names; three patterns so that no size is special."""
 
 Assumed = dict[tuple[str, sp.Expr | None], tuple[tuple[Index, ...], Expression]]
 
@@ -50,9 +52,19 @@ def examine(theorem: Theorem) -> Examination:
         StepRefuted: if a step is wrong at some instance.
         TypeError: if a step's rule has no examiner: such a step must not pass in silence.
     """
-    return Examination(
-        tuple(_inference(step, theorem) if step.rule in _INFERENCES else _rewriting(step) for step in theorem.steps)
-    )
+    term = theorem.lhs
+    for step in theorem.steps:
+        if step.before.key != term.key:
+            raise StepRefuted(f"the step {step.rule} does not start where the one before it ended")
+        term = step.after
+    if term.key != theorem.rhs.key:
+        raise StepRefuted("the last step does not end at the right side")
+    return Examination(tuple(examine_step(step, theorem) for step in theorem.steps))
+
+
+def examine_step(step: Step, theorem: Theorem) -> int:
+    """Return the number of instances at which one step of a theorem was re-checked; see :func:`examine`."""
+    return _inference(step, theorem) if step.rule in _INFERENCES else _rewriting(step)
 
 
 @cache
@@ -66,6 +78,10 @@ def _rewriting(step: Step) -> int:
     assert isinstance(before, Expression) and isinstance(after, Expression)  # rules rewrite within one language
     if step.rule == "law_of_large_numbers":
         return _average(step, before, after)
+    for premise in step.used.premises:
+        if not _is_name(premise.lhs):  # nothing can be fixed to hold, but the change must be the one the premise says
+            assert isinstance(premise.lhs, Expression) and isinstance(premise.rhs, Expression)  # same language
+            before, after = before + premise.rhs, after + premise.lhs
     return _equality(step, before, after)
 
 
@@ -84,11 +100,18 @@ def _instances(step: Step, *expressions: Expression) -> list[Instance]:
     assumed: Assumed = {}
     conditional = [p for p in step.used.premises if p.relation == "→" or p.hypotheses]
     for statement in (*step.used.hypotheses, *conditional):  # what a step may assume is fixed to hold in the instance
-        if isinstance(statement.lhs, Expression) and isinstance(statement.rhs, Expression):
-            ((_, (subject,), _),) = list(statement.lhs)
-            assert isinstance(subject, Atom)  # the left side of a hypothesis or a premise is a name
+        if _is_name(statement.lhs) and isinstance(statement.rhs, Expression):
+            subject = named(statement.lhs)
             assumed[subject.head, subject.layer] = (subject.indices, statement.rhs)
     return instances_for(step.model, *expressions, assumed=assumed)
+
+
+def _is_name(term: Term) -> bool:
+    try:
+        named(term)
+    except TypeError:
+        return False
+    return True
 
 
 def _refuted(step: Step, instance: Instance, at: Mapping[Index, int], left: sp.Expr, right: sp.Expr) -> StepRefuted:
@@ -196,28 +219,24 @@ def _vanishing_fourth_cumulants(step: Step, theorem: Theorem) -> int:
     return 3 * len(_QUADRUPLES[:2])
 
 
-def _induction_of_law(step: Step, theorem: Theorem) -> int:
+def _induction(step: Step, theorem: Theorem) -> int:
+    """Check every definition the theorem introduces on an explicit network, and that its conclusion is the last of them."""
     network = TwoLayerNetwork(theorem)
-    exact = network.instance.expectation(sp.expand(network.outputs_at("x") * network.outputs_at("x'")))
-    if sp.expand(exact - network.predicted()) != 0:
-        raise StepRefuted(f"the recursion is wrong on an explicit two-layer network: {exact}, {network.predicted()}")
-    return 1
-
-
-def _induction_of_kernel(step: Step, theorem: Theorem) -> int:
-    network = TwoLayerNetwork(theorem)
-    first, second = network.outputs_at("x"), network.outputs_at("x'")
-    kernel = sp.Add(*(sp.diff(first, s) * sp.diff(second, s) for s in network.normals))
-    exact = network.instance.expectation(sp.expand(kernel))
-    if sp.expand(exact - network.predicted()) != 0:
-        raise StepRefuted(f"the recursion is wrong on an explicit two-layer network: {exact}, {network.predicted()}")
-    return 1
+    for where in theorem.where:
+        exact, claimed = network.exact(where), network.claimed(where)
+        if sp.expand(exact - claimed) != 0:
+            raise StepRefuted(f"the recursion is wrong on an explicit two-layer network: {exact} against {claimed}")
+    rhs = theorem.rhs.covariance if isinstance(theorem.rhs, GaussianProcess) else theorem.rhs
+    assert isinstance(rhs, Expression)  # the two kinds of statements about layers
+    if scalar_of(rhs).key != theorem.where[-1].symbol.key:
+        raise StepRefuted("the conclusion is not the symbol that the recursion defines")
+    return len(theorem.where)
 
 
 _INFERENCES: dict[str, dict[type, Callable[[Step, Theorem], int]]] = {
     "gaussian_law": {Law: _fourth_moments},
     "gaussian_mixture": {Law: _vanishing_fourth_cumulants},
-    "induction": {Law: _induction_of_law, Expression: _induction_of_kernel},
+    "induction": {Law: _induction, Expression: _induction},
     "solve_mode": {Operator: examine_flow},
     "integrate_rate": {Operator: examine_flow},
 }

@@ -68,7 +68,7 @@ def value(operator: Operator, spectrum: tuple[sp.Expr, ...], values: Mapping[Let
                 factors.append(_letter(letter, spectrum, values))
                 if letter.columns == TRAINING:
                     factors.append(projectors[next(left)])
-            result += g * reduce(lambda x, y: x * y, factors)
+            result += g * reduce(lambda x, y: x * y, factors, sp.eye(SIZES[operator.rows]))
     return result.applyfunc(sp.expand)
 
 

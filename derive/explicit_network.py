@@ -13,19 +13,20 @@ from itertools import product
 import sympy as sp
 
 from derive.instances import Instance, dimensions
-from derive.terms import Atom, Expression, Index
-from derive.theorem import Theorem
+from derive.rules.traversal import named
+from derive.terms import Atom, Expression, Index, atoms
+from derive.theorem import Theorem, Where
 
 
 class TwoLayerNetwork:
     """An explicit network of two layers with a quadratic activation, all parameters plain symbols.
 
     Attributes:
-        dimension, hidden, outputs: its sizes.
+        dimension, hidden: its sizes; it has one output.
         normals: all parameters.
     """
 
-    dimension, hidden, outputs = 2, 2, 1
+    dimension, hidden = 2, 2
 
     def __init__(self, theorem: Theorem) -> None:
         self.theorem = theorem
@@ -43,22 +44,22 @@ class TwoLayerNetwork:
         ]
 
     def outputs_at(self, x: str) -> sp.Expr:
-        """Return the one output at an input as a polynomial in the parameters."""
-        parameters = iter(self.normals)
-        first = [[next(parameters) for _ in range(self.dimension)] for _ in range(self.hidden)]
-        biases = [next(parameters) for _ in range(self.hidden)]
-        second = [next(parameters) for _ in range(self.hidden)]
-        last = next(parameters)
-        data = [self.component(x, p) for p in range(self.dimension)]
-        scale = self.sigma_w / sp.sqrt(self.dimension)
-        z = [
-            scale * sum(w * v for w, v in zip(row, data, strict=True)) + self.sigma_b * bias
-            for row, bias in zip(first, biases, strict=True)
-        ]
+        """Return the output at an input as a polynomial in the parameters."""
+        second, last = self.normals[-self.hidden - 1 : -1], self.normals[-1]
         t = sp.Dummy()
         phi = self.activation(t)
-        hidden = sum(w * phi.subs(t, unit) for w, unit in zip(second, z, strict=True))
+        hidden = sum(w * phi.subs(t, self._unit(j, x)) for j, w in enumerate(second))
         return sp.expand(self.sigma_w / sp.sqrt(self.hidden) * hidden + self.sigma_b * last)
+
+    def first_unit_at(self, x: str) -> sp.Expr:
+        """Return a unit of the first layer at an input as a polynomial in the parameters."""
+        return sp.expand(self._unit(0, x))
+
+    def _unit(self, j: int, x: str) -> sp.Expr:
+        row = self.normals[j * self.dimension : (j + 1) * self.dimension]
+        bias = self.normals[self.hidden * self.dimension + j]
+        weighted = sum(w * self.component(x, p) for p, w in enumerate(row))
+        return self.sigma_w / sp.sqrt(self.dimension) * weighted + self.sigma_b * bias
 
     def component(self, x: str, p: int) -> sp.Expr:
         """Return one component of an input, the same rational that an instance uses."""
@@ -77,18 +78,43 @@ class TwoLayerNetwork:
         dot = sum(self.component(x, p) * self.component(y, p) for p in range(self.dimension))
         return sp.expand(self.sigma_w**2 * dot / self.dimension + self.sigma_b**2)
 
-    def predicted(self) -> sp.Expr:
-        """Return what the theorem's recursion says about layer 2, with the exact Gaussian law of layer 1."""
-        symbol, value = self.theorem.where[-1].symbol, self.theorem.where[-1].value
-        assert isinstance(symbol, Expression) and isinstance(value, Expression)  # where-clauses of this language
-        ((_, (name,), _),) = list(symbol)
-        assert isinstance(name, Atom) and name.layer is not None  # the symbol of a recursion is a name
+    def exact(self, where: Where) -> sp.Expr:
+        """Return what a symbol of a recursion is for this network, from its parameters and exact moments alone.
+
+        Raises:
+            TypeError: for a symbol that is neither the covariance nor the tangent kernel of a unit.
+        """
+        name = _subject(where)
+        first_layer = name.layer == 1
+        units = self.first_unit_at if first_layer else self.outputs_at
+        left, right = units("x"), units("x'")
+        match name.head:
+            case "K":
+                return self.instance.expectation(sp.expand(left * right))
+            case "Theta_inf":
+                kernel = sp.Add(*(sp.diff(left, s) * sp.diff(right, s) for s in self.normals))
+                return self.instance.expectation(sp.expand(kernel))
+        raise TypeError(f"no explicit network knows what {name.head} is")
+
+    def claimed(self, where: Where) -> sp.Expr:
+        """Return what a theorem says a symbol is: at layer 1 on the data, at layer 2 with the exact law of layer 1.
+
+        Raises:
+            ValueError: if it speaks of activations of another layer than the one below.
+        """
+        name, value = _subject(where), where.value
+        assert isinstance(value, Expression) and name.layer is not None  # where-clauses of this language
+        model = self.theorem.premises[0].model if name.layer == 1 else self.instance.model
+        for a in atoms(value):
+            model.require_known(a)
+        sizes = dict.fromkeys(dimensions(value, model), self.hidden)
+        if name.layer == 1:
+            return Instance(model, sizes).value(value, {})
         base = {
             (head, name.layer - 1): ((), Expression([((), (), self.first_layer_kernel("x", "x'"))]))
             for head in ("K", "Theta_inf")
         }
-        instance = Instance(self.instance.model, dict.fromkeys(dimensions(value, self.instance.model), 1), 0, base)
-        return Instance(instance.model, instance.sizes, 0, base, self._gaussian_moment).value(value, {})
+        return Instance(model, sizes, 0, base, self._gaussian_moment).value(value, {})
 
     def _gaussian_moment(self, powers: Mapping[str, int]) -> sp.Expr:
         letters = tuple(x for x, power in powers.items() for _ in range(power))
@@ -106,3 +132,8 @@ class TwoLayerNetwork:
             )
 
         return sp.expand(pairings(letters))
+
+
+def _subject(where: Where) -> Atom:
+    """Return the symbol a recursion defines."""
+    return named(where.symbol)

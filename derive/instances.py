@@ -77,8 +77,9 @@ class Instance:
 
     def expectation(self, value: sp.Expr, given: Iterable[str] = ()) -> sp.Expr:
         """Return the exact expectation of a polynomial over the Gaussian symbols and the units that are not given."""
-        fixed_units = bool(set(given) & set(self.model.fields))
-        normals = [s for s in value.free_symbols if s.name.startswith("normal.")]
+        held = set(given)
+        fixed_units = bool(held & set(self.model.fields))
+        normals = [s for s in value.free_symbols if s.name.startswith("normal.") and s.name.split(".")[1] not in held]
         units = [] if fixed_units else sorted(value.atoms(sp.Function), key=str)
         generators = sorted(normals, key=str) + units
         if not generators:
@@ -90,8 +91,8 @@ class Instance:
                 term *= normal_moment(power)
             by_unit: dict[str, dict[str, int]] = {}
             for unit, power in zip(units, powers[len(normals) :], strict=True):
-                j, x = unit.func.__name__.removeprefix("unit.").split(".")
-                by_unit.setdefault(j, {})[x] = power
+                _, layer, j, x = unit.func.__name__.split(".")
+                by_unit.setdefault(f"{layer}.{j}", {})[x] = power
             for unit_powers in by_unit.values():
                 term *= (self.unit_moment or self._three_point)(unit_powers)
             result += term
@@ -137,10 +138,10 @@ class Instance:
         if a.head in self.model.gaussian:
             return sp.Symbol(f"normal.{name}", real=True)
         if a.head in self.model.fields:
-            return self._field(self.model.fields[a.head], entry[0], a.inputs[0])
+            return self._field(self.model.fields[a.head], a.layer, entry[0], a.inputs[0])
         if a.head == self.model.gradient:
-            return sp.diff(self._unit(entry[0], a.inputs[0]), self._parameters()[entry[1]])
-        if a.head == "theta":
+            return sp.diff(self._unit(a.layer, entry[0], a.inputs[0]), self._parameters()[entry[1]])
+        if a.head == self.model.parameters:
             return self._parameters()[entry[0]]
         return rational(self.seed, a.head, str(a.layer), entry, a.inputs)
 
@@ -149,12 +150,12 @@ class Instance:
         count = next((n for dimension, n in self.sizes.items() if dimension.func.__name__ == "P"), 1)
         return tuple(sp.Symbol(f"theta.{p}", real=True) for p in range(count))
 
-    def _unit(self, j: int, x: str) -> sp.Expr:
-        return sp.Function(f"unit.{j}.{x}")(*self._parameters())
+    def _unit(self, layer: sp.Expr | None, j: int, x: str) -> sp.Expr:
+        return sp.Function(f"unit.{layer}.{j}.{x}")(*self._parameters())
 
-    def _field(self, order: int, j: int, x: str) -> sp.Expr:
+    def _field(self, order: int, layer: sp.Expr | None, j: int, x: str) -> sp.Expr:
         """Return the derivative of given order of a polynomial activation at ``z_j(x)``."""
-        return polynomial_activation(self.seed, self.activation_degree, order, self._unit(j, x))
+        return polynomial_activation(self.seed, self.activation_degree, order, self._unit(layer, j, x))
 
 
 def environments(expressions: Iterable[Expression], sizes: Mapping[sp.Expr, int]) -> Iterator[dict[Index, int]]:

@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 import sympy as sp
 
-from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Relation, Term
+from derive.operators import Letter, Operator
+from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Relation, Term, atoms
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +63,29 @@ class Model:
 
     Attributes:
         name: where the model holds, for people.
+        layer: the layer whose parameters are random; fields and gradients are those of the layer below.
         gaussian: families of independent standard normals, mutually independent.
         fields: families that are functions of the pre-activation ``z_j`` of the layer below, by order of derivative:
             ``{"phi": 0, "dphi": 1}``. They are independent of the Gaussian families.
         gradient: the family ``dz_{j,p}(x)`` of derivatives of the layer below by its parameters.
+        parameters: the family of all parameters of the layers below.
         data: deterministic families, such as the components of an input.
         definitions: what a head stands for at a layer.
+        letters: what letters of operator words stand for.
+        products: products of two letters that have a name.
         iid_units: the hypothesis under which different ``z_j`` are independent and identically distributed.
     """
 
     name: str
     gaussian: frozenset[str]
+    layer: sp.Expr | None = None
     fields: Mapping[str, int] = field(default_factory=dict)
     gradient: str | None = None
+    parameters: str | None = None
     data: frozenset[str] = frozenset()
     definitions: tuple[Definition, ...] = ()
+    letters: tuple[tuple[Letter, Operator], ...] = ()
+    products: tuple[tuple[Letter, Letter, Letter], ...] = ()
     iid_units: Hypothesis | None = None
 
     def __post_init__(self) -> None:
@@ -89,8 +98,28 @@ class Model:
         """Return what ``head`` stands for at ``layer``, or None."""
         return next((d for d in self.definitions if d.head == head and d.layer == layer), None)
 
+    @property
+    def below(self) -> sp.Expr | None:
+        """Return the layer that fields, gradients and their parameters belong to."""
+        return None if self.layer is None else self.layer - 1
+
+    def require_known(self, a: Atom) -> None:
+        """Check that a random family is one of this model, layer included.
+
+        Raises:
+            ValueError: for weights of another layer or fields of another layer below, of which the model says nothing.
+        """
+        if a.head in self.gaussian and a.layer != self.layer:
+            raise ValueError(f"the model {self.name!r} is about {a.head} of layer {self.layer}, not of layer {a.layer}")
+        if (a.head in self.fields or a.head in (self.gradient, self.parameters)) and a.layer != self.below:
+            raise ValueError(f"the model {self.name!r} is about {a.head} of layer {self.below}, not of layer {a.layer}")
+
     def is_random(self, factor: Factor, given: tuple[str, ...] = ()) -> bool:
-        """Return whether a factor is random once the families in ``given`` are held fixed."""
+        """Return whether a factor is random once the families in ``given`` are held fixed.
+
+        Raises:
+            ValueError: for a family of a layer the model does not know.
+        """
         match factor:
             case Atom(head, _, _, layer):
                 if head in given:
@@ -98,9 +127,12 @@ class Model:
                 defined = self.definition(head, layer)
                 if defined is not None:
                     return any(self.is_random(f, given) for _, factors, _ in defined.body for f in factors)
+                self.require_known(factor)
                 return head in self.gaussian or head in self.fields or head == self.gradient
-            case Delta() | Mean():
+            case Delta():
                 return False
+            case Mean(body, held):
+                return any(self.is_random(a, given) for a in atoms(body) if a.head in held)
             case Partial(body, _):
                 return any(self.is_random(f, given) for _, factors, _ in body for f in factors)
 

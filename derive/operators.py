@@ -42,6 +42,7 @@ class Letter:
         name: its name; ``latex`` its printed form.
         rows, columns: the spaces it maps to and from.
         kills_kernel: whether it vanishes on the kernel of Theta, for a letter with columns X (as J^T does).
+        rate_of: name of the letter whose rate in time it is, or "".
     """
 
     name: str
@@ -49,6 +50,7 @@ class Letter:
     columns: Space
     latex: str = ""
     kills_kernel: bool = False
+    rate_of: str = ""
 
 
 JACOBIAN = Letter("J", TRAINING, PARAMETERS, "J")
@@ -77,6 +79,7 @@ class Operator:
         self.rows, self.columns = rows, columns
         collected: dict[tuple[Letter, ...], Pieces] = {}
         for letters, pieces in words:
+            _require_typed(rows, columns, letters, pieces)
             before = collected.get(letters, (sp.S.Zero,) * len(pieces))
             collected[letters] = tuple(sp.expand(p + q) for p, q in zip(before, pieces, strict=True))
         kept = ((w, p) for w, p in collected.items() if any(x != 0 for x in p))
@@ -139,6 +142,24 @@ class Operator:
         return Operator(self.rows, self.columns, mapped)
 
 
+def _require_typed(rows: Space, columns: Space, letters: tuple[Letter, ...], pieces: Pieces) -> None:
+    """Check that letters fit each other and the shape of the operator, and that every joint on X has its function.
+
+    Raises:
+        IllTyped: if they do not.
+    """
+    spaces = [rows, *(space for letter in letters for space in (letter.rows, letter.columns)), columns]
+    for left, right in zip(spaces[::2], spaces[1::2], strict=True):
+        if left != right:
+            word_ = " ".join(letter.name for letter in letters) or "the identity"
+            raise IllTyped(
+                f"{word_} does not fit the shape {rows.name} x {columns.name}: {left.name} meets {right.name}"
+            )
+    joints = _joints(letters, rows)
+    if len(pieces) != 1 << joints:
+        raise IllTyped(f"a word with {joints} joints on X needs {1 << joints} pieces, got {len(pieces)}")
+
+
 def _shape(operator: Operator) -> str:
     return f"a matrix of shape {operator.rows.name} x {operator.columns.name}"
 
@@ -158,16 +179,31 @@ def word(letter: Letter) -> Operator:
 
 
 def function_of_theta(at: sp.Expr, eigenvalue: sp.Symbol) -> Operator:
-    """Return ``g(Theta)`` for a function that extends continuously to zero, given as an expression in ``eigenvalue``."""
-    positive = at.subs(eigenvalue, slot(0))
-    return Operator(TRAINING, TRAINING, [((), (positive, sp.limit(at, eigenvalue, 0)))])
+    """Return ``g(Theta)`` for a function that extends continuously to zero, given as an expression in ``eigenvalue``.
+
+    Raises:
+        ValueError: if the function has no value at zero; give its pieces to :class:`Operator` instead.
+    """
+    at_zero = sp.limit(at, eigenvalue, 0)
+    if not is_value(at_zero):
+        raise ValueError(f"{at} does not extend continuously to the eigenvalue zero, its limit is {at_zero}")
+    return Operator(TRAINING, TRAINING, [((), (at.subs(eigenvalue, slot(0)), at_zero))])
+
+
+def is_value(expression: sp.Expr) -> bool:
+    """Return whether a limit is a value, not infinite, undefined or a range of values."""
+    bad = sp.oo, -sp.oo, sp.zoo, sp.nan, sp.AccumBounds
+    return not expression.has(*bad)
 
 
 def replaced(operator: Operator, pair: tuple[Letter, Letter], by: Operator) -> Operator:
     """Return the operator with every product of two adjacent letters replaced by an operator of the same shape.
 
-    Only an inner joint that is not on X can be replaced: there is no function between the two letters.
+    Raises:
+        IllTyped: if the letters meet on X, where a function of Theta stands between them.
     """
+    if pair[0].columns == TRAINING:
+        raise IllTyped(f"{pair[0].name} and {pair[1].name} meet on X: a function of Theta stands between them")
     for letters in operator.words:
         for n in range(len(letters) - 1):
             if letters[n : n + 2] == pair:

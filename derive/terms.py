@@ -24,9 +24,10 @@ _MOST_BOUND_OF_ONE_DIMENSION = 6  # 6! = 720 renamings is where canonical bindin
 
 
 @lru_cache(maxsize=4096)
-def _text(expression: sp.Expr) -> str:
-    """Return the text of a dimension or layer; SymPy's printer is too slow to be asked at every comparison."""
-    return str(expression)
+def _text(expression: sp.Expr | None) -> str:
+    """Return a text that tells a dimension or layer from others, by name and by whether it may be negative."""
+    marks = "" if expression is None else "?" * sum(not s.is_nonnegative for s in sp.sympify(expression).free_symbols)
+    return f"{expression}{marks}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Atom:
     @property
     def key(self) -> str:
         """Return a text that orders factors."""
-        return f"{self.head}^{_text(self.layer)}[{','.join(i.key for i in self.indices)}]({','.join(self.inputs)})"
+        return f"{self.head}^{_text(self.layer)}[{','.join(i.key for i in self.indices)}]({self.inputs})"
 
     def rename(self, names: Mapping[Index, Index]) -> Atom:
         """Return the atom with its indices renamed."""
@@ -176,6 +177,8 @@ def _height(factor: Factor) -> int:
 def _canonical(bound: tuple[Index, ...], factors: tuple[Factor, ...]) -> Product:
     """Return the term with bound indices renamed to ``height:n`` in the order that sorts its factors lowest."""
     height = max(map(_height, factors), default=0)
+    taken = {i.name for f in factors for i in free_indices(f) if i not in bound}
+    dummies = [name for n in range(len(bound) + len(taken)) if (name := f"{height}:{n}") not in taken]
     groups = [
         (dimension, tuple(members))
         for dimension, members in groupby(
@@ -189,7 +192,7 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[Factor, ...]) -> Product
         renamed, names = [], {}
         for (dimension, _), order in zip(groups, orders, strict=True):
             for index in order:
-                names[index] = Index(f"{height}:{len(renamed)}", dimension)
+                names[index] = Index(dummies[len(renamed)], dimension)
                 renamed.append(names[index])
         candidate = tuple(sorted((f.rename(names) for f in factors), key=lambda f: f.key))
         keys = tuple(f.key for f in candidate)
@@ -248,12 +251,15 @@ class Expression:
         return self + -1 * other
 
     def __mul__(self, other: Expression) -> Expression:
-        """Return the product; bound indices of the right factor are renamed apart from the left ones."""
-        return Expression(
-            (left + right, f + g, c * d)
-            for left, f, c in self
-            for right, g, d in (_apart(bound, factors, left, coefficient) for bound, factors, coefficient in other)
-        )
+        """Return the product; bound indices of both factors are renamed apart from everything in the other."""
+        products = []
+        for left in self:
+            for right in other:
+                taken = {i.name for term in (left, right) for f in term[1] for i in free_indices(f)}
+                bound, factors = _apart(left[0], left[1], taken)
+                more, rest = _apart(right[0], right[1], taken | {i.name for i in bound})
+                products.append((bound + more, factors + rest, left[2] * right[2]))
+        return Expression(products)
 
     def __rmul__(self, scalar: sp.Expr | int) -> Expression:
         return Expression((bound, factors, sp.sympify(scalar) * c) for bound, factors, c in self)
@@ -313,17 +319,36 @@ def _map_factor(factor: Factor, change: Callable[[Atom], Atom]) -> Factor:
 
 
 def _apart(
-    bound: tuple[Index, ...], factors: tuple[Factor, ...], taken: tuple[Index, ...], coefficient: sp.Expr
-) -> tuple[tuple[Index, ...], tuple[Factor, ...], sp.Expr]:
-    """Return the term with its bound indices renamed apart from the bound indices ``taken``."""
-    names = {i: Index(f"{i.name}'", i.dimension) for i in bound} if taken else {}
-    return tuple(names.get(i, i) for i in bound), tuple(f.rename(names) for f in factors), coefficient
+    bound: tuple[Index, ...], factors: tuple[Factor, ...], taken: set[str]
+) -> tuple[tuple[Index, ...], tuple[Factor, ...]]:
+    """Return a term with its bound indices renamed to names that are not taken."""
+    if not bound:
+        return bound, factors
+    mark = "'" * (1 + max((len(name) - len(name.rstrip("'")) for name in taken), default=0))
+    names = {i: Index(f"{i.name}{mark}", i.dimension) for i in bound}
+    return tuple(names.values()), tuple(f.rename(names) for f in factors)
 
 
 def opened(bound: tuple[Index, ...], factors: tuple[Factor, ...]) -> tuple[tuple[Index, ...], tuple[Factor, ...]]:
-    """Return a term with its bound indices renamed to ``~name``, names that no normal form uses, for rebuilding by rules."""
-    names = {i: Index(f"~{i.name}", i.dimension) for i in bound}
+    """Return a term with its bound indices renamed to names that are free nowhere in it, for rebuilding by rules."""
+    outside = (i.name for f in factors for i in free_indices(f) if i not in bound)
+    mark = "~" * (1 + max((len(name) - len(name.lstrip("~")) for name in outside), default=0))
+    names = {i: Index(f"{mark}{i.name}", i.dimension) for i in bound}
     return tuple(names.values()), tuple(f.rename(names) for f in factors)
+
+
+def atoms(expression: Expression) -> Iterator[Atom]:
+    """Yield every atom of an expression, those inside expectations and derivatives too."""
+    for _, factors, _ in expression:
+        for f in factors:
+            match f:
+                case Atom():
+                    yield f
+                case Mean(body, _):
+                    yield from atoms(body)
+                case Partial(body, parameter):
+                    yield parameter
+                    yield from atoms(body)
 
 
 def constant(value: sp.Expr | int) -> Expression:
@@ -357,5 +382,11 @@ def partial(body: Expression, parameter: Atom) -> Expression:
 
 
 def total(index: Index, body: Expression) -> Expression:
-    """Return the sum of an expression over an index."""
+    """Return the sum of an expression over an index.
+
+    Raises:
+        ValueError: for a literal index, which does not range.
+    """
+    if index.is_literal:
+        raise ValueError(f"cannot sum over the literal index {index.name}; it names one fixed element")
     return Expression(((*bound, index), factors, c) for bound, factors, c in body)

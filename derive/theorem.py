@@ -36,6 +36,7 @@ class Rewriting:
         limits: dimensions sent to infinity.
         hypotheses: hypotheses used.
         premises: theorems used.
+        where: recursive definitions that premises introduced.
         meanings: names the step replaced and what they stand for, where the model does not say it.
         note: what this application used, in words, for people.
     """
@@ -45,6 +46,7 @@ class Rewriting:
     limits: tuple[sp.Expr, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     premises: tuple[Theorem, ...] = ()
+    where: tuple[Where, ...] = ()
     meanings: tuple[tuple[Term, Term], ...] = ()
     note: str = ""
 
@@ -97,6 +99,7 @@ class Theorem:
     def __post_init__(self) -> None:
         if self.key is not _KEY:
             raise TypeError("only rules build theorems: start from derive.theorem.reflexivity and apply rules with .by")
+        object.__setattr__(self, "key", None)  # so that no copy of a theorem carries the key
 
     def by(self, applied: Rule, *arguments: Any) -> Theorem:
         """Return the theorem one rule further: the rule rewrites the right side (transitivity).
@@ -117,7 +120,7 @@ class Theorem:
             assumptions=_joined(self.assumptions, used.assumptions),
             limits=_joined(self.limits, used.limits),
             hypotheses=_joined(self.hypotheses, used.hypotheses),
-            where=self.where,
+            where=_joined(self.where, used.where),
             premises=_joined(self.premises, used.premises),
             key=_KEY,
         )
@@ -195,10 +198,12 @@ def inference(why: str) -> Callable[[Callable[..., Conclusion]], Callable[..., T
             assumptions: tuple[str, ...] = conclusion.assumptions
             hypotheses: tuple[Hypothesis, ...] = ()
             limits: tuple[sp.Expr, ...] = ()
+            where: tuple[Where, ...] = ()
             for premise in premises:
                 assumptions = _joined(premise.assumptions, assumptions)
                 hypotheses = _joined(hypotheses, premise.hypotheses)
                 limits = _joined(limits, premise.limits)
+                where = _joined(where, premise.where)
             used = Rewriting(conclusion.rhs, conclusion.assumptions, premises=premises, meanings=conclusion.meanings)
             step = Step(
                 function.__name__, why, conclusion.lhs, conclusion.relation, conclusion.rhs, used, premises[-1].model
@@ -212,7 +217,7 @@ def inference(why: str) -> Callable[[Callable[..., Conclusion]], Callable[..., T
                 assumptions=assumptions,
                 limits=limits if conclusion.limits is None else conclusion.limits,
                 hypotheses=tuple(h for h in hypotheses if h not in conclusion.discharged),
-                where=conclusion.where,
+                where=_joined(where, conclusion.where),
                 premises=premises,
                 key=_KEY,
             )

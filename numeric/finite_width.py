@@ -1,13 +1,14 @@
-"""Exact laws of one hidden layer at finite width: mean and variance of the empirical kernels, from the derived theorems.
+"""Exact laws of one hidden layer at finite width: mean and variance of the empirical kernels, from the theorems.
 
 With one hidden layer the units below are exactly iid Gaussian and Theta^1 is deterministic, so these are exact at every
-width. Source of the formulas: :mod:`derive.lecture.finite_width`; the means of four activations are integrated numerically.
+width. The formulas come from :mod:`derive.lecture.finite_width`; means of four activations are integrated numerically.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class LayerTwo:
 
 
 def theorems() -> dict[str, tuple[Expression, bool]]:
-    """Return the right side that each attribute of :class:`LayerTwo` is the value of, and whether the outputs are equal."""
+    """Return the right side that each attribute of :class:`LayerTwo` evaluates, and whether the outputs are equal."""
     sides = {
         "nngp_variance": (finite_width.kernel_variance().rhs, True),
         "tangent_mean": (finite_width.tangent_mean().rhs, True),
@@ -81,11 +82,11 @@ def layer_two(net: MLP, x: FloatArray, width: int, changed: dict[str, Expression
     """
     if net.hidden_layers != 1:
         raise ValueError(f"exact laws need one hidden layer, got {net.hidden_layers}")
-    if width < 1:
-        raise ValueError(f"width must be a positive integer, got {width}")
+    if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
+        raise ValueError(f"width must be a positive integer, got {width!r}")
     inputs = as_inputs(x)
-    (sigma_w, sigma_b), kernel = net.scales[1], MLP(net.activations[:0], 0, net.sigma_w[:1], net.sigma_b[:1])  # type: ignore[index]  # sequences after validation
-    state, below = kernel.first_layer(inputs)
+    sigma_w, sigma_b = net.scales[1]
+    state, below = net.first_layer(inputs)
     first, determinant = state.c, state.D
     row = net.activations[0]
 

@@ -1,8 +1,9 @@
 """Infinite-width kernels of fully connected networks: the derived layer recursion, iterated.
 
 The state of a layer is (a, b, c, D): variances at both inputs, covariance, and the determinant D = ab - c^2, which is
-computed from the difference of the inputs at the first layer and by an exact product in the next ones, so that identical
-and antiparallel inputs keep their digits. No recursion is written here: :class:`Recursion` holds the derived right sides.
+computed from sum and difference of the inputs at the first layer and by an exact product in the next ones, so that
+identical and antiparallel inputs keep their digits. No recursion is written here: :class:`Recursion` holds the derived
+right sides.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,7 @@ from numeric.lower import (
 FloatArray = NDArray[np.float64]
 
 _NEARLY_PARALLEL = 1e-2
-"""Below this D / (ab) the determinant of the inputs is recomputed from their difference; chosen: it costs two digits."""
+"""Below this D / (ab) the determinant is recomputed from the inputs themselves; chosen: it costs two digits."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,14 @@ class MLP:
     recursion: Recursion | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.hidden_layers, bool) or not isinstance(self.hidden_layers, int) or self.hidden_layers < 0:
-            raise ValueError(f"hidden_layers must be an integer >= 0, got {self.hidden_layers!r}")
+        layers = self.hidden_layers
+        if isinstance(layers, bool) or not isinstance(layers, Integral) or layers < 0:
+            raise ValueError(f"hidden_layers must be an integer >= 0, got {layers!r}")
+        object.__setattr__(self, "hidden_layers", int(layers))
         for name in ("sigma_w", "sigma_b"):
             object.__setattr__(self, name, _per_layer(name, getattr(self, name), self.hidden_layers + 1))
-        rows = self.activation if isinstance(self.activation, list | tuple) else [self.activation] * self.hidden_layers
+        given = self.activation
+        rows = given if isinstance(given, list | tuple) else [activation(given)] * self.hidden_layers
         if len(rows) != self.hidden_layers:
             raise ValueError(
                 f"activation must be one or {self.hidden_layers} of them, one per hidden layer, got {len(rows)}"
@@ -162,7 +167,8 @@ class MLP:
         """Return K^{L+1}(x1, x2) of one output, shape (n1, n2).
 
         Args:
-            x1, x2: inputs of shape (n, d); x2 is x1 if not given.
+            x1: inputs of shape (n1, d).
+            x2: inputs of shape (n2, d); x1 if not given.
 
         Raises:
             ValueError: if an input is empty, not two-dimensional, not finite or of another dimension.
@@ -182,7 +188,7 @@ class MLP:
         return state.c, tangent
 
     def between_outputs(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Return what the recursion says of two different outputs: covariance and tangent kernel, zero if it is right."""
+        """Return covariance and tangent kernel of two different outputs by the recursion: zero if it is right."""
         recursion = self.recursion or derived_recursion()
         inputs = as_inputs(x)
         if not self.hidden_layers:
@@ -204,7 +210,7 @@ class MLP:
         return first, second
 
     def first_layer(self, x1: ArrayLike, x2: ArrayLike | None = None) -> tuple[LayerState, FloatArray]:
-        """Return state and tangent kernel of the first layer at pairs of inputs; arguments and errors as :meth:`nngp`."""
+        """Return state and tangent kernel of the first layer at pairs; arguments and errors as :meth:`nngp`."""
         first = as_inputs(x1)
         second = first if x2 is None else as_inputs(x2)
         if first.shape[1] != second.shape[1]:
@@ -228,7 +234,10 @@ def as_inputs(x: ArrayLike) -> FloatArray:
 
 
 def _per_layer(name: str, value: float | Sequence[float], layers: int) -> tuple[float, ...]:
-    values = (float(value),) * layers if np.isscalar(value) else tuple(map(float, value))  # type: ignore[arg-type, union-attr]  # isscalar does not narrow
+    given = np.asarray(value, dtype=float)
+    if given.ndim > 1:
+        raise ValueError(f"{name} must be one number or a sequence of them, got an array of shape {given.shape}")
+    values = (float(given),) * layers if given.ndim == 0 else tuple(map(float, given))
     if len(values) != layers:
         raise ValueError(f"{name} must be one number or {layers} of them, one per layer, got {len(values)}")
     if not all(np.isfinite(v) and v >= 0 for v in values):
@@ -252,13 +261,31 @@ def _first_layer(
     close = np.argwhere(determinant <= _NEARLY_PARALLEL * a * b)
     if len(close):
         rows, columns = close.T
-        sign = np.where(dot[rows, columns] >= 0, 1.0, -1.0)
-        difference = x1[rows] - sign[:, None] * x2[columns]
-        p, q = norms1[rows], np.einsum("nd,nd->n", x1[rows], difference)
-        r = np.einsum("nd,nd->n", difference, difference)
-        exact = lowered.first_determinant(p, q, r, sign, sigma_w, sigma_b, dimension)
-        determinant[rows, columns] = np.maximum(exact, 0.0)
+        gram, distance = _gram_determinant(x1[rows], x2[columns])
+        determinant[rows, columns] = lowered.first_determinant(gram, distance, sigma_w, sigma_b, dimension)
     return LayerState(a, b, np.asarray(c), determinant), np.asarray(tangent)
+
+
+def _gram_determinant(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return |x|^2 |y|^2 - (x.y)^2 and |x - y|^2 of paired rows, without cancellation where they are nearly parallel.
+
+    The first is the squared area of the parallelogram of x and y, a quarter of that of its diagonals x + y and x - y.
+    Rows are first brought to one binary order of length, so that near parallel ones have one long and one short
+    diagonal; then what of the short one is along the long one is taken off. Exchanging x and y changes no bit.
+    """
+    distance = np.einsum("nd,nd->n", x - y, x - y)
+    orders = [np.frexp(np.sqrt(np.einsum("nd,nd->n", v, v)))[1] for v in (x, y)]
+    common = np.maximum(*orders)
+    x, y = (np.ldexp(v, (common - order)[:, None]) for v, order in zip((x, y), orders, strict=True))
+    total, difference = x + y, x - y
+    squares = [np.einsum("nd,nd->n", v, v) for v in (total, difference)]
+    longer = squares[0] >= squares[1]
+    long, short = (np.where(w[:, None], total, difference) for w in (longer, ~longer))
+    square = np.maximum(*squares)
+    along = np.einsum("nd,nd->n", long, short) / np.where(square > 0, square, 1.0)
+    across = short - along[:, None] * long
+    gram = square * np.einsum("nd,nd->n", across, across) / 4
+    return np.ldexp(gram, 2 * (orders[0] + orders[1] - 2 * common)), distance
 
 
 def _identical(x1: FloatArray, x2: FloatArray) -> NDArray[np.bool_]:
@@ -304,7 +331,7 @@ def determinant_of(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
 
 
 def _exact_product(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the rounded product and its error; numbers above 1e150 or below 1e-150 lose the error to over- or underflow."""
+    """Return the rounded product and its error, which is lost to over- or underflow above 1e150 and below 1e-150."""
     product = x * y
     x_high, x_low = _split(x)
     y_high, y_low = _split(y)

@@ -23,22 +23,26 @@ def evaluate(
         operator: a sum of words, as derived; functions of Theta are evaluated by one eigendecomposition of ``J J^T``.
         jacobian: J, shape (n_training, n_parameters).
         letters: the other matrices by name; ``J`` and ``J^T`` are known.
-        learning_rate, time: eta and t.
+        learning_rate: eta.
+        time: t.
 
     Eigenvalues below the rounding error of the eigendecomposition count as zero, so singular Theta is no special case.
 
     Raises:
-        KeyError: if a letter has no matrix.
+        KeyError: if a letter has no matrix, with the names that are needed.
     """
     eigenvalues, vectors = np.linalg.eigh(jacobian @ jacobian.T)
     threshold = len(eigenvalues) * np.finfo(float).eps * max(float(eigenvalues[-1]), 0.0)
     positive = eigenvalues > threshold
     matrices = {**letters, "J": jacobian, "J^T": jacobian.T}
     spaces = {letter.name: letter for word in operator.words for letter in word}
+    missing = sorted(spaces.keys() - matrices.keys())
+    if missing:
+        raise KeyError(f"expected a matrix for each of {sorted(spaces)}, got none for {', '.join(missing)}")
     total: FloatArray | None = None
     for names, (on_range, at_zero) in spectral_functions(operator).items():
         joint = next((n for n, name in enumerate(names) if spaces[name].rows.name == "X"), None)
-        if joint is None and names and spaces[names[-1]].columns.name == "X":
+        if joint is None and (spaces[names[-1]].columns if names else operator.columns).name == "X":
             joint = len(names)
         factors = [matrices[name] for name in names]
         if joint is None:

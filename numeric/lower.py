@@ -1,8 +1,8 @@
 """From theorems to callables: the only module of this stage that sees SymPy, and the only place a formula enters it.
 
 A right side ``S delta_kk'`` of an indexed theorem becomes a SymPy scalar in placeholders: one symbol for each atom (an
-inner product, a kernel of the layer below), one for each Gaussian mean of activations, one for each width. A dual becomes
-a function of (a, b, c, D). ``lambdify`` does the rest, for NumPy or mpmath.
+inner product, a kernel of the layer below), one for each Gaussian mean of activations, one for each width. A dual
+becomes a function of (a, b, c, D). ``lambdify`` does the rest, for NumPy or mpmath.
 """
 
 from __future__ import annotations
@@ -62,13 +62,15 @@ class Scalar:
 def scalar(expression: Expression, model: Model, equal_units: bool = True) -> Scalar:
     """Return the value of a right side for equal (or different) unit indices as a SymPy scalar.
 
-    Abbreviations of the model that stand for means are unfolded, so that only means of activations, kernels of the layer
-    below and inner products remain.
+    Abbreviations of the model that stand for means are unfolded, so that only means of activations, kernels of the
+    layer below and inner products remain.
 
     Raises:
-        TypeError: if a sum, a derivative or an indexed random family remains: that is not a deterministic right side.
+        TypeError: if a sum, a derivative or an indexed random family remains, so that it is not deterministic; or if it
+            has a family at other inputs than both, or at two layers, which one placeholder could not tell apart.
     """
     atoms: dict[str, sp.Symbol] = {}
+    layers: dict[str, sp.Expr | None] = {}
     moments: dict[Moment, sp.Symbol] = {}
     sizes: dict[sp.Expr, sp.Symbol] = {}
 
@@ -86,10 +88,14 @@ def scalar(expression: Expression, model: Model, equal_units: bool = True) -> Sc
                         term *= int(equal_units)
                     case Mean(body, _):
                         term *= moments.setdefault(_moment(body), sp.Symbol(f"mean{len(moments)}", real=True))
-                    case Atom(head, (), _, layer):
+                    case Atom(head, (), inputs, layer):
                         definition = model.definition(head, layer)
                         if definition is not None and not _has_sums(definition.body):
                             term *= placeholder_of(definition.at(factor))
+                        elif len(set(inputs)) != 2 or layers.setdefault(head, layer) != layer:
+                            raise TypeError(
+                                f"{factor.key} has no placeholder: expected {head} at two inputs and one layer"
+                            )
                         else:
                             term *= atoms.setdefault(head, sp.Symbol(head, real=True))
                     case _:
@@ -168,8 +174,8 @@ def first_layer_function(value: Scalar) -> Callable[..., FloatArray]:
 def layer_function(value: Scalar) -> Callable[..., FloatArray]:
     """Return a right side of a deeper layer as a function of the layer below.
 
-    The arguments are (E[phi phi'], E[dphi dphi'], Theta below, K below, sigma_w, sigma_b); the derived recursion does not use
-    the last kernel, wrong variants of it do.
+    The arguments are (E[phi phi'], E[dphi dphi'], Theta below, K below, sigma_w, sigma_b); the derived recursion does
+    not use the last kernel, wrong variants of it do.
     """
     means = (value.moments.get(((head, "x", 1), (head, "x'", 1)), sp.Dummy()) for head in ("phi", "dphi"))
     below = (value.atoms.get(head, sp.Dummy()) for head in ("Theta_inf", "K"))
@@ -177,18 +183,27 @@ def layer_function(value: Scalar) -> Callable[..., FloatArray]:
 
 
 def first_layer_determinant(kernel: Scalar) -> Callable[..., FloatArray]:
-    """Return D^1 = K(x,x) K(x',x') - K(x,x')^2 of the first layer as a function that does not cancel near parallel inputs.
+    """Return D^1 = K(x,x) K(x',x') - K(x,x')^2 of the first layer as a function without cancellation.
 
-    With x' = s (x - r), s = +1 or -1, the inner products are polynomials in |x|^2, x.r and |r|^2; the determinant, expanded
-    in them, has no large terms left. The function takes (p, q, r, s, sigma_w, sigma_b, d) with p = |x|^2, q = x.r,
-    r = |r|^2.
+    In terms of the Gram determinant g = |x|^2 |x'|^2 - (x.x')^2 and r = |x - x'|^2 the determinant of a kernel that is
+    affine in x.x' is a sum of positive terms: the inner products themselves drop out. The function takes
+    (g, r, sigma_w, sigma_b, d).
+
+    Raises:
+        ValueError: if the kernel is not affine in the inner product.
     """
-    p, q, r, s = sp.symbols("p q r s", real=True)
-    dot = kernel.atoms["dot"]
-    at = [kernel.expression.subs(dot, value) for value in (p, p - 2 * q + r, s * (p - q))]
-    determinant = sp.expand(at[0] * at[1] - at[2] ** 2).subs(s**2, 1)
-    arguments = p, q, r, s, notation.sigma_w, notation.sigma_b, notation.input_dimension
-    function: Callable[..., FloatArray] = sp.lambdify(arguments, sp.collect(sp.expand(determinant), r), "numpy")
+    p, q, g, r = sp.symbols("p q g r", real=True)
+    dot = kernel.atoms.get("dot", sp.Dummy())
+    at = [kernel.expression.subs(dot, value) for value in (p, q, dot)]
+    powers = sp.Poly(at[0] * at[1] - at[2] ** 2, dot)
+    products = (sp.S.One, (p + q - r) / 2, p * q - g)
+    if powers.degree() >= len(products):
+        raise ValueError(f"expected a kernel that is affine in the inner product, got {kernel.expression}")
+    determinant = sp.factor_terms(sp.expand(sum(powers.coeff_monomial(dot**n) * v for n, v in enumerate(products))))
+    if determinant.has(p, q):
+        raise ValueError(f"expected a kernel that is affine in the inner product, got {kernel.expression}")
+    arguments = g, r, notation.sigma_w, notation.sigma_b, notation.input_dimension
+    function: Callable[..., FloatArray] = sp.lambdify(arguments, determinant, "numpy")
     return function
 
 

@@ -89,8 +89,6 @@ def test_a_sum_of_two_shapes_is_ill_typed():
 def test_a_letter_is_replaced_by_its_own_shape_only():
     with pytest.raises(IllTyped, match="Y is of shape X x outputs, not a matrix of shape theta x X"):
         substituted(Y, lecture.Y, JT)
-    with pytest.raises(IllTyped):
-        reflexivity(Y, FLOW).by(definition, lecture.Y, JT)
 
 
 @pytest.mark.parametrize(
@@ -272,13 +270,13 @@ def test_a_slope_behind_the_jacobian_has_a_limit_although_theta_is_singular():
 def test_a_product_with_a_function_of_theta_inside_is_not_named():
     """J^T exp(-t Theta) Y is not J^T Y: the joint between the two letters carries the function."""
     with pytest.raises((ValueError, TypeError)):
-        reflexivity(JT @ DECAY @ Y, FLOW).by(name_product, JACOBIAN_T, lecture.Y, Letter("V", PARAMETERS, OUTPUTS))
+        reflexivity(JT @ DECAY @ Y, FLOW).by(name_product, JACOBIAN_T, lecture.Y)
 
 
 def test_a_name_is_not_defined_by_whoever_uses_it():
     """Y := 0 must not prove that the targets vanish: what letters stand for belongs to the model."""
     with pytest.raises((ValueError, TypeError)):
-        reflexivity(Y, FLOW).by(definition, lecture.Y, 0 * Y)
+        reflexivity(Y, FLOW).by(definition, lecture.Y)
 
 
 def test_a_limit_in_time_hands_on_that_it_is_one():
@@ -291,9 +289,7 @@ def test_a_limit_in_time_hands_on_that_it_is_one():
 
 def test_a_rate_that_holds_only_in_the_limit_is_not_integrated():
     """With f_t replaced by its limit the rate is 0, and integrating it would prove that omega never moves."""
-    rate = reflexivity(word(lecture.OMEGA_RATE), FLOW).by(
-        definition, lecture.OMEGA_RATE, lecture.MEANINGS[lecture.OMEGA_RATE]
-    )
+    rate = reflexivity(word(lecture.OMEGA_RATE), FLOW).by(definition, lecture.OMEGA_RATE)
     limit = rate.by(substitute_theorem, lecture.interpolation())
     with pytest.raises((ValueError, TypeError)):
         integrate_rate(limit, OMEGA)
@@ -301,9 +297,7 @@ def test_a_rate_that_holds_only_in_the_limit_is_not_integrated():
 
 @pytest.mark.parametrize("quantity", [Y, lecture.F0_TEST, F], ids=["Y", "f0(x)", "f_t"])
 def test_the_rate_of_the_parameters_is_not_integrated_to_something_else(quantity):
-    rate = reflexivity(word(lecture.OMEGA_RATE), FLOW).by(
-        definition, lecture.OMEGA_RATE, lecture.MEANINGS[lecture.OMEGA_RATE]
-    )
+    rate = reflexivity(word(lecture.OMEGA_RATE), FLOW).by(definition, lecture.OMEGA_RATE)
     explicit = rate.by(substitute_theorem, lecture.training_outputs())
     with pytest.raises((ValueError, TypeError)):
         integrate_rate(explicit, quantity if isinstance(quantity, Operator) else word(quantity))

@@ -93,34 +93,46 @@ def _same_and_different(values: FloatArray, sample: Sample) -> FloatArray:
     equal = np.matmul(values.transpose(0, 2, 1), values)
     sums = values.sum(axis=1)
     every = sums[:, :, None] * sums[:, None, :]
-    return np.hstack(
-        [sample.at_pairs(equal) / units, sample.at_pairs(every - equal) / (units * (units - 1))]
-    )
+    return np.hstack([sample.at_pairs(equal) / units, sample.at_pairs(every - equal) / (units * (units - 1))])
 
 
-def _tangent(sample: Sample) -> FloatArray:
-    """Return the tangent kernel of one output and, side by side, of two different ones if there are several."""
-    outputs = sample.ntk.shape[-1]
-    equal = np.einsum("nabkk->nab", sample.ntk) / outputs
+def _over_outputs(values: FloatArray, sample: Sample) -> FloatArray:
+    """Return means of (n, p, p, k, k') over equal outputs and, side by side, over different ones if there are several.
+
+    Outputs are exchangeable, so averaging over them changes no mean and saves networks.
+    """
+    outputs = values.shape[-1]
+    equal = np.einsum("nabkk->nab", values)
     if outputs == 1:
         return sample.at_pairs(equal)
-    return np.hstack([sample.at_pairs(sample.ntk[..., 0, 0]), sample.at_pairs(sample.ntk[..., 0, 1])])
+    different = (values.sum(axis=(3, 4)) - equal) / (outputs * (outputs - 1))
+    return np.hstack([sample.at_pairs(equal / outputs), sample.at_pairs(different)])
 
 
-def _relative_error(values: FloatArray, centre: FloatArray) -> FloatArray:
-    limit, scale = centre
-    return np.mean(((values - limit) / scale) ** 2, axis=1, keepdims=True)
+def _squared_spread(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return squared deviations of the tangent kernel from its mean, which is zero between different outputs."""
+    rows, columns = sample.pairs
+    mean = np.zeros(sample.ntk.shape[1:3])
+    mean[rows, columns] = mean[columns, rows] = centre[: len(rows)]
+    deviation = sample.ntk - mean[..., None, None] * np.eye(sample.ntk.shape[-1])
+    return _over_outputs(deviation**2, sample)
+
+
+def _mean_relative(squares: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return the mean over entries of squared deviations relative to the squared scale of their pair, (n, 1)."""
+    repeated = np.tile(scale**2, squares.shape[1] // len(scale))
+    return np.mean(squares / repeated, axis=1, keepdims=True)
 
 
 STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "second moments of units": lambda s, centre: _same_and_different(s.outputs, s),
     "fourth moments of units": lambda s, centre: _same_and_different(s.outputs**2, s),
     "nngp": lambda s, centre: s.at_pairs(s.nngp),
-    "ntk": lambda s, centre: _tangent(s),
+    "ntk": lambda s, centre: _over_outputs(s.ntk, s),
     "squared spread of nngp": lambda s, centre: (s.at_pairs(s.nngp) - centre) ** 2,
-    "squared spread of ntk": lambda s, centre: (_tangent(s) - centre) ** 2,
-    "squared error of nngp": lambda s, centre: _relative_error(s.at_pairs(s.nngp), centre),
-    "squared error of ntk": lambda s, centre: _relative_error(_tangent(s), centre),
+    "squared spread of ntk": _squared_spread,
+    "squared error of nngp": lambda s, centre: _mean_relative((s.at_pairs(s.nngp) - centre[0]) ** 2, centre[1]),
+    "squared error of ntk": lambda s, centre: _mean_relative(_squared_spread(s, centre[0]), centre[1]),
 }
 """Statistics of a sample, each (n_networks, entries)."""
 
@@ -146,6 +158,4 @@ def sample_block(
         needs_outputs = any("units" in s.name for s in statistics)
         outputs = forward(shape, parameters, x, [phi] * layers)[-1] if needs_outputs else np.empty((0, 0, 0))
         sample = Sample(outputs, nngp, ntk, np.tril_indices(len(x)))
-        return tuple(
-            Moments.of(STATISTICS[s.name](sample, s.centre) / s.scale, s.target / s.scale) for s in statistics
-        )
+        return tuple(Moments.of(STATISTICS[s.name](sample, s.centre) / s.scale, s.target / s.scale) for s in statistics)

@@ -111,7 +111,7 @@ def _first_ensemble(outputs: int = 32) -> Ensemble:
     return Ensemble(f"first layer, {outputs} units", "identity", (), outputs, SIGMA_W, SIGMA_B, 1024)
 
 
-def _one_hidden(activation: str, width: int = WIDTH, outputs: int = 2) -> Ensemble:
+def _one_hidden(activation: str, width: int = WIDTH, outputs: int = 4) -> Ensemble:
     return Ensemble(
         f"one hidden layer, {activation}, width {width}", activation, (width,), outputs, SIGMA_W, SIGMA_B, 1024
     )
@@ -174,9 +174,12 @@ def _plan(
     )
 
 
-def _resolved(resolution: float, mutants: tuple[PlannedMutant, ...]) -> float:
-    """Return the resolution, or less where a mutant is nearer: no mutant may lie in the zone of indifference."""
-    distances = [m.largest for m in mutants if not m.equivalent]
+def _resolved(resolution: float, mutants: tuple[PlannedMutant, ...], allowed: float = 0.0) -> float:
+    """Return the resolution, or less where a mutant is nearer: no mutant may lie in the zone of indifference.
+
+    A mutant inside what the claim itself allows cannot be resolved; it survives, and leaves the check inconclusive.
+    """
+    distances = [m.largest for m in mutants if not m.equivalent and m.largest > allowed]
     return min([resolution, *distances])
 
 
@@ -217,9 +220,12 @@ def _first_law(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, .
         squares = np.multiply.outer(np.diag(same), np.diag(same))
         return np.concatenate([_at(squares + 2 * same**2, inputs), _at(squares + 2 * different**2, inputs)])
 
-    scale = np.tile(_scale(net.nngp(inputs.x), inputs) ** 2, 2)
-    unit = "relative to K(x,x) K(x',x')"
-    note = "fourth moments at pairs of inputs and of units, by the pairings of a Gaussian process with independent units"
+    claimed = value(claim.statement())
+    scale = np.where(claimed > 0, claimed, 1.0)
+    unit = "relative to the fourth moment itself"
+    note = (
+        "fourth moments at pairs of inputs and of units, by the pairings of a Gaussian process with independent units"
+    )
     return (
         _plan(
             claim, "first layer", _first_ensemble(), "fourth moments of units", value, scale,
@@ -294,7 +300,9 @@ def _variance(claim: Claim, inputs: Inputs, resolution: float, tangent: bool) ->
             return layer_two(net, inputs.x, WIDTH, changed)
 
         def value(term: Term, laws: Callable[[dict[str, Expression]], LayerTwo] = laws) -> FloatArray:
-            law = laws({name: _expression(term) for name in ((claim.slot, "cross_variance") if tangent else (claim.slot,))})
+            law = laws(
+                {name: _expression(term) for name in ((claim.slot, "cross_variance") if tangent else (claim.slot,))}
+            )
             if not tangent:
                 return _at(law.nngp_variance, inputs)
             return np.concatenate([_at(law.tangent_variance, inputs), _at(law.cross_variance, inputs)])
@@ -345,7 +353,7 @@ def _extrapolated(claim: Claim, inputs: Inputs, resolution: float, tangent: bool
         plans.append(
             Plan(
                 claim.id, f"two hidden layers, {activation}, widths {small} and {large}", "monte_carlo", parts,
-                inputs.pair_labels, mutants, MODEL_ERROR, _resolved(resolution, mutants),
+                inputs.pair_labels, mutants, MODEL_ERROR, _resolved(resolution, mutants, MODEL_ERROR),
                 f"relative to sqrt({kernel}(x,x) {kernel}(x',x'))",
                 "means at two widths combined so that the term in 1/N cancels; model-based: the next term is allowed",
             )
@@ -358,11 +366,10 @@ def _rates(claim: Claim, inputs: Inputs, hidden_layers: int, tangent: bool) -> t
     plans = []
     for activation in ACTIVATIONS:
         net = _net(activation, hidden_layers)
-        kernel = net.kernels(inputs.x)[int(tangent)]
-        limit, scale = _at(kernel, inputs), _scale(kernel, inputs)
+        scale = _scale(net.kernels(inputs.x)[int(tangent)], inputs)
+        stated = {claim.slot: _expression(claim.statement())} if claim.slot in ("kernel", "tangent") else {}
+        limit = _at(net.with_recursion(**stated).kernels(inputs.x)[int(tangent)], inputs)
         centre = np.stack([limit, scale])
-        if tangent and hidden_layers == 1:  # two outputs: the tangent kernel of different ones tends to zero
-            centre = np.hstack([centre, np.stack([np.zeros_like(limit), scale])])
         statistic = Statistic(f"squared error of {'ntk' if tangent else 'nngp'}", centre, np.ones(1), np.ones(1))
         ensembles = [
             _one_hidden(activation, width) if hidden_layers == 1 else _two_hidden(activation, width)

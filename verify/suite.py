@@ -154,9 +154,11 @@ def run(
         KeyError: for an unknown id.
     """
     keys = selected(ids)
-    progress("planning", 0.0)
     waiting = {executor.submit(_deterministic, group): group for group in _task_groups(keys)}
-    plans = [plan for key in keys for plan in plans_for(CLAIMS[key], inputs, tier.resolution)]
+    plans: list[Plan] = []
+    for number, key in enumerate(keys):
+        progress(f"planning {key}", number / len(keys))
+        plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution))
     budget = ErrorBudget.share(FALSE_ALARMS, [plan.name for plan in plans]) if plans else None
     sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress)
     deterministic = {}

@@ -26,6 +26,10 @@ class GaussianMean:
     activation: Activation
     order: int = 0
 
+    def __post_init__(self) -> None:
+        if self.order not in (0, 1):
+            raise ValueError(f"order must be 0 (the activation) or 1 (its derivative), got {self.order}")
+
     @property
     def key(self) -> str:
         """Return the normal form as text."""

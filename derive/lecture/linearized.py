@@ -40,8 +40,6 @@ from derive.rules.spectral import (
 )
 from derive.theorem import Theorem, reflexivity
 
-LINEARIZED = Model(name="gradient flow of the linearized network on the loss 1/2 |f(X) - Y|^2", gaussian=frozenset())
-
 JX = Letter("J(x)", TEST, PARAMETERS, r"J(x)")
 THETA_XX = Letter("Theta(x,X)", TEST, TRAINING, r"\hat{\Theta}(x,\mathcal{X})", kills_kernel=True)
 Y = Letter("Y", TRAINING, OUTPUTS, r"\mathcal{Y}")
@@ -50,22 +48,27 @@ F0_TEST = Letter("f_0(x)", TEST, OUTPUTS, r"f_{0}(x)")
 F = Letter("f_t(X)", TRAINING, OUTPUTS, r"f_{t}^{\mathrm{lin}}(\mathcal{X})")
 F_TEST = Letter("f_t(x)", TEST, OUTPUTS, r"f_{t}^{\mathrm{lin}}(x)")
 OMEGA = Letter("omega_t", PARAMETERS, OUTPUTS, r"\omega_{t}")
-F_RATE = Letter("df_t(X)/dt", TRAINING, OUTPUTS, r"\dot{f}_{t}^{\mathrm{lin}}(\mathcal{X})")
-OMEGA_RATE = Letter("domega_t/dt", PARAMETERS, OUTPUTS, r"\dot{\omega}_{t}")
+F_RATE = Letter("df_t(X)/dt", TRAINING, OUTPUTS, r"\dot{f}_{t}^{\mathrm{lin}}(\mathcal{X})", rate_of="f_t(X)")
+OMEGA_RATE = Letter("domega_t/dt", PARAMETERS, OUTPUTS, r"\dot{\omega}_{t}", rate_of="omega_t")
 
-MEANINGS = {
-    F_RATE: word(JACOBIAN) @ word(OMEGA_RATE),
-    F_TEST: word(F0_TEST) + word(JX) @ word(OMEGA),
-    OMEGA_RATE: -learning_rate * (word(JACOBIAN_T) @ (word(F) - word(Y))),
-}
-"""Eqs 64 and 65: the linear model, its rate, and gradient flow."""
+LINEARIZED = Model(
+    name="gradient flow of the linearized network on the loss 1/2 |f(X) - Y|^2",
+    gaussian=frozenset(),
+    letters=(
+        (F_RATE, word(JACOBIAN) @ word(OMEGA_RATE)),
+        (F_TEST, word(F0_TEST) + word(JX) @ word(OMEGA)),
+        (OMEGA_RATE, -learning_rate * (word(JACOBIAN_T) @ (word(F) - word(Y)))),
+    ),
+    products=((JX, JACOBIAN_T, THETA_XX),),
+)
+"""Eqs 64 and 65: the linear model at training and other inputs, and gradient flow of its parameters."""
 
 
 @cache
 def output_rate() -> Theorem:
     """Return eq 70: the rate of the outputs on the training set."""
-    theorem = reflexivity(word(F_RATE), LINEARIZED).by(definition, F_RATE, MEANINGS[F_RATE])
-    return theorem.by(definition, OMEGA_RATE, MEANINGS[OMEGA_RATE]).by(gram)
+    theorem = reflexivity(word(F_RATE), LINEARIZED).by(definition, F_RATE)
+    return theorem.by(definition, OMEGA_RATE).by(gram)
 
 
 @cache
@@ -77,15 +80,15 @@ def training_outputs() -> Theorem:
 @cache
 def parameters() -> Theorem:
     """Return eq 72: the displacement of the parameters, without an inverse."""
-    rate = reflexivity(word(OMEGA_RATE), LINEARIZED).by(definition, OMEGA_RATE, MEANINGS[OMEGA_RATE])
+    rate = reflexivity(word(OMEGA_RATE), LINEARIZED).by(definition, OMEGA_RATE)
     return integrate_rate(rate.by(substitute_theorem, training_outputs()), word(OMEGA))
 
 
 @cache
 def test_outputs() -> Theorem:
     """Return eq 73: the prediction at any input."""
-    theorem = reflexivity(word(F_TEST), LINEARIZED).by(definition, F_TEST, MEANINGS[F_TEST])
-    return theorem.by(substitute_theorem, parameters()).by(name_product, JX, JACOBIAN_T, THETA_XX)
+    theorem = reflexivity(word(F_TEST), LINEARIZED).by(definition, F_TEST)
+    return theorem.by(substitute_theorem, parameters()).by(name_product, JX, JACOBIAN_T)
 
 
 @cache

@@ -46,6 +46,7 @@ def _first_layer() -> Model:
     )
     return Model(
         name="the first layer, on data",
+        layer=one,
         gaussian=frozenset({"W", "b"}),
         data=frozenset({"input"}),
         definitions=(affine, dot, ntk),
@@ -97,9 +98,11 @@ def _deeper_layer() -> Model:
     )
     return Model(
         name="a layer on the units of the layer below",
+        layer=layer,
         gaussian=frozenset({"W", "b"}),
         fields={"phi": 0, "dphi": 1},
         gradient="dz",
+        parameters="theta",
         definitions=definitions,
         iid_units=units,
     )

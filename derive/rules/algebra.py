@@ -8,7 +8,7 @@ from itertools import permutations
 import sympy as sp
 
 from derive.model import Definition, Hypothesis, Model
-from derive.rules.traversal import each_term, first_factor, rebuilt, until_stable
+from derive.rules.traversal import each_term, first_factor, named, rebuilt, require_same_model, until_stable
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, free_indices, mean, monomial
 from derive.theorem import Rewriting, Theorem, rule
 
@@ -49,20 +49,19 @@ def unfold(expression: Expression, model: Model, *heads: str) -> Expression:
 @rule("an equation that holds for every network may be used inside expectations")
 def by_equation(expression: Expression, model: Model, theorem: Theorem) -> Rewriting:
     """Return the expression with the one atom on the left of an exact theorem replaced by its right side everywhere."""
-    match theorem.lhs, theorem.rhs, theorem.relation:
-        case Expression() as lhs, Expression() as rhs, "=":
-            ((_, (subject,), _),) = list(lhs)
-        case _:
-            raise TypeError("expected an exact theorem about a name")
-    if not isinstance(subject, Atom):
-        raise TypeError("expected an exact theorem about a name")
+    require_same_model(model, theorem)
+    subject, rhs = named(theorem.lhs), theorem.rhs
+    if theorem.relation != "=" or not isinstance(rhs, Expression):
+        raise TypeError("expected an exact theorem about a name; a limit must not be used inside expectations")
     meaning = Definition(subject.head, subject.indices, subject.inputs, subject.layer, rhs)
 
     def body_of(factor: Atom) -> Expression | None:
         return meaning.at(factor) if (factor.head, factor.layer) == (subject.head, subject.layer) else None
 
     after = _with_atoms_replaced(expression, body_of)
-    return Rewriting(after, theorem.assumptions, hypotheses=theorem.hypotheses, premises=(theorem,))
+    return Rewriting(
+        after, theorem.assumptions, hypotheses=theorem.hypotheses, premises=(theorem,), where=theorem.where
+    )
 
 
 @rule("an expression is recognized as the body of a definition")
@@ -121,9 +120,25 @@ def _matched(definition: Definition, pattern: tuple[Factor, ...], candidates: li
 @rule("a delta under a sum selects one term; a delta of equal indices is 1 and its square is itself")
 def collapse(expression: Expression, model: Model) -> Expression:
     """Return the expression with deltas used up against sums, in expectations and derivatives too."""
+    return _collapsed(expression)
+
+
+def _collapsed_inside(factor: Factor) -> Factor:
+    match factor:
+        case Mean(body, given):
+            return Mean(_collapsed(body), given)
+        case Partial(body, parameter):
+            return Partial(_collapsed(body), parameter)
+    return factor
+
+
+def _collapsed(expression: Expression) -> Expression:
 
     def once(bound: tuple[Index, ...], factors: tuple[Factor, ...], coefficient: sp.Expr) -> Expression | None:
         for position, factor in enumerate(factors):
+            inside = _collapsed_inside(factor)
+            if inside != factor:
+                return rebuilt(bound, coefficient * monomial(*factors[:position], inside, *factors[position + 1 :]))
             if not isinstance(factor, Delta):
                 continue
             first, second = factor.indices
@@ -159,12 +174,11 @@ def counting(expression: Expression, model: Model) -> Expression:
 @rule("the hypothesis about the layer below is used")
 def hypothesis(expression: Expression, model: Model, assumed: Hypothesis) -> Rewriting:
     """Return the expression with the hypothesis' left side, one atom, replaced by its right side."""
-    assert isinstance(assumed.lhs, Expression) and isinstance(assumed.rhs, Expression)  # a hypothesis of this language
-    ((_, (pattern,), _),) = list(assumed.lhs)
-    replacement = assumed.rhs
+    pattern, replacement = named(assumed.lhs), assumed.rhs
+    if not isinstance(replacement, Expression):
+        raise TypeError(f"the hypothesis {assumed.name!r} is not about expressions")
 
     def use(factor: Atom) -> Expression | None:
-        assert isinstance(pattern, Atom)  # the left side of a hypothesis is a name
         if (factor.head, factor.layer, factor.inputs) != (pattern.head, pattern.layer, pattern.inputs):
             return None
         return replacement.rename(dict(zip(pattern.indices, factor.indices, strict=True)))
@@ -176,7 +190,9 @@ def hypothesis(expression: Expression, model: Model, assumed: Hypothesis) -> Rew
 @rule("a proven theorem replaces its left side by its right side")
 def by_theorem(expression: Expression, model: Model, theorem: Theorem) -> Rewriting:
     """Return the expression with the terms of the theorem's left side replaced by those of its right side."""
-    assert isinstance(theorem.lhs, Expression) and isinstance(theorem.rhs, Expression)  # a theorem of this language
+    require_same_model(model, theorem)
+    if not (isinstance(theorem.lhs, Expression) and isinstance(theorem.rhs, Expression)):
+        raise TypeError("expected a theorem on indexed expressions")
     for (bound, factors), coefficient in theorem.lhs.terms.items():
         if sp.expand(expression.terms.get((bound, factors), sp.S.Zero) - coefficient) != 0:
             return Rewriting(expression)
@@ -186,6 +202,7 @@ def by_theorem(expression: Expression, model: Model, theorem: Theorem) -> Rewrit
         theorem.limits,
         theorem.hypotheses,
         (theorem,),
+        theorem.where,
     )
 
 

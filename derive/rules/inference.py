@@ -7,6 +7,7 @@ import sympy as sp
 from derive.laws import GaussianProcess, Law
 from derive.model import Hypothesis
 from derive.notation import layer, width
+from derive.rules.traversal import require_same_model
 from derive.terms import Atom, Delta, Expression, Index, Mean, delta
 from derive.theorem import Conclusion, Theorem, Where, inference
 
@@ -48,7 +49,11 @@ def gaussian_mixture(conditional: Theorem, covariance_limit: Theorem) -> Conclus
     conditional_mean, (first, _) = _second_moment(covariance_limit)
     if first != law.variable or conditional_mean.given != law.given:
         raise ValueError("the second premise must be the limit of the conditional covariance of the first")
-    assert isinstance(covariance_limit.rhs, Expression)  # a limit of expressions is one
+    require_same_model(conditional.model, covariance_limit)
+    if not isinstance(covariance_limit.rhs, Expression):
+        raise TypeError("the second premise must be a theorem on expressions")
+    if any(covariance_limit.model.is_random(f) for _, factors, _ in covariance_limit.rhs for f in factors):
+        raise ValueError("the covariance must tend to something that is not random")
     return Conclusion(Law(law.variable), "→", GaussianProcess(covariance_limit.rhs))
 
 
@@ -68,6 +73,8 @@ def induction(base: Theorem, step: Theorem, *lemmas: Theorem) -> Conclusion:
             break
     else:
         raise ValueError("the step assumes nothing whose instance at layer 1 is the base and at layer l the conclusion")
+    if base.hypotheses:
+        raise ValueError(f"the base rests on {[h.name for h in base.hypotheses]}; it must stand alone")
     proven = tuple(h for h in step.hypotheses if any(_proves(lemma, h) for lemma in lemmas))
     left = [h.name for h in step.hypotheses if h is not assumed and h not in proven]
     if left:
@@ -77,7 +84,6 @@ def induction(base: Theorem, step: Theorem, *lemmas: Theorem) -> Conclusion:
         Where(symbol.at_layer(layer, 2), scalar_of(_covariance(base.rhs))),
         Where(symbol.at_layer(layer, layer + 1), scalar_of(_covariance(step.rhs))),
     )
-    earlier = tuple(w for lemma in lemmas for w in lemma.where)
     first, second = _indices(step.rhs)
     conclusion = symbol.at_layer(layer, layer + 1) * delta(first, second)
     rhs = GaussianProcess(conclusion) if isinstance(step.rhs, GaussianProcess) else conclusion
@@ -88,7 +94,7 @@ def induction(base: Theorem, step: Theorem, *lemmas: Theorem) -> Conclusion:
         assumptions=(SEQUENTIAL, CONVERGENCE_OF_MEANS),
         discharged=(assumed, *proven),
         limits=(width(2), width(layer)),
-        where=(*earlier, *where),
+        where=where,
     )
 
 
@@ -99,10 +105,11 @@ def _second_moment(theorem: Theorem) -> tuple[Mean, tuple[Atom, Atom]]:
             case [((), (Mean() as mean_,), coefficient)] if coefficient == 1:
                 match list(mean_.body):
                     case [((), (Atom() as first, Atom() as second), scale)] if scale == 1:
-                        if first.head == second.head and first.layer == second.layer:
+                        generic = first.indices != second.indices and first.inputs != second.inputs
+                        if first.head == second.head and first.layer == second.layer and generic:
                             lower, upper = sorted((first, second), key=lambda a: a.inputs)
                             return mean_, (lower, upper)
-    raise TypeError("expected a theorem on the mean of a product of two entries of one family")
+    raise TypeError("expected a theorem on the mean of a product of two units of one family at two inputs")
 
 
 def _name(term: object) -> Atom | None:

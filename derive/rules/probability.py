@@ -39,6 +39,8 @@ def independence(expression: Expression, model: Model) -> Rewriting:
         single = single_term(factor.body)
         if single is None:
             return None
+        if not all(model.is_random(f, factor.given) for f in single[0]):
+            return None  # linearity takes out what is not random
         families: dict[str, list[Factor]] = {}
         for f in single[0]:
             families.setdefault(model.family(f), []).append(f)
@@ -71,8 +73,10 @@ def isserlis(expression: Expression, model: Model) -> Rewriting:
         if single is None:
             return None
         members = tuple(f for f in single[0] if isinstance(f, Atom) and f.head in model.gaussian)
-        if len(members) != len(single[0]) or len({(f.head, f.layer) for f in members}) != 1:
+        if len(members) != len(single[0]) or len({f.head for f in members}) != 1:
             return None
+        if not all(model.is_random(f, factor.given) for f in members):
+            return None  # what is given is not averaged
         if factor.given:
             assumptions.add(INDEPENDENT_LAYERS)
         if len(members) % 2:
@@ -105,7 +109,8 @@ def identical_units(expression: Expression, model: Model) -> Rewriting:
         only_fields = all(
             isinstance(f, Atom) and f.head in model.fields for _, factors, _ in factor.body for f in factors
         )
-        if not only_fields or len(indices) != 1 or next(iter(indices)).is_literal:
+        given = set(factor.given) & set(model.fields)  # units that are given are not random
+        if not only_fields or given or len(indices) != 1 or next(iter(indices)).is_literal:
             return None
         (index,) = indices
         return mean(factor.body.rename({index: Index("1", index.dimension)}), factor.given)
@@ -124,7 +129,7 @@ def split_diagonal(expression: Expression, model: Model) -> Rewriting:
 
     def split(bound: tuple[Index, ...], factors: tuple[Factor, ...], coefficient: sp.Expr) -> Expression | None:
         for position, factor in enumerate(factors):
-            if not isinstance(factor, Mean):
+            if not isinstance(factor, Mean) or set(factor.given) & set(model.fields):
                 continue
             single = single_term(factor.body)
             if single is None or any(not isinstance(f, Atom) or f.head not in model.fields for f in single[0]):

@@ -15,12 +15,14 @@ from derive.operators import (
     Letter,
     Operator,
     function_of_theta,
+    is_value,
     replaced,
     restricted_to_range,
     slot,
     substituted,
     word,
 )
+from derive.rules.traversal import require_same_model
 from derive.theorem import Conclusion, Rewriting, Theorem, inference, rule
 
 POSITIVE_RATE = "the learning rate is positive"
@@ -31,8 +33,15 @@ def _product(pair: tuple[Letter, Letter]) -> Operator:
 
 
 @rule("a name is replaced by its definition")
-def definition(operator: Operator, model: Model, letter: Letter, meaning: Operator) -> Rewriting:
-    """Return the operator with a letter replaced by what it stands for."""
+def definition(operator: Operator, model: Model, letter: Letter) -> Rewriting:
+    """Return the operator with a letter replaced by what it stands for in the model.
+
+    Raises:
+        ValueError: if the model does not say what it stands for.
+    """
+    meaning = dict(model.letters).get(letter)
+    if meaning is None:
+        raise ValueError(f"the model {model.name!r} does not say what {letter.name} stands for")
     return Rewriting(substituted(operator, letter, meaning), meanings=((word(letter), meaning),))
 
 
@@ -45,8 +54,16 @@ def gram(operator: Operator, model: Model) -> Rewriting:
 
 
 @rule("a product of two matrices is recognized as a named one")
-def name_product(operator: Operator, model: Model, first: Letter, second: Letter, name: Letter) -> Rewriting:
-    """Return the operator with a product of two letters replaced by a letter that stands for it."""
+def name_product(operator: Operator, model: Model, first: Letter, second: Letter) -> Rewriting:
+    """Return the operator with a product of two letters replaced by the letter that the model has for it.
+
+    Raises:
+        ValueError: if the model has no name for the product.
+    """
+    names = {(left, right): name for left, right, name in model.products}
+    if (first, second) not in names:
+        raise ValueError(f"the model {model.name!r} has no name for the product of {first.name} and {second.name}")
+    name = names[first, second]
     after = replaced(operator, (first, second), word(name))
     return Rewriting(after, meanings=((_product((first, second)), word(name)),))
 
@@ -60,11 +77,19 @@ def range_of_jacobian(operator: Operator, model: Model) -> Operator:
 @rule("a proven equation replaces its left side")
 def substitute_theorem(operator: Operator, model: Model, theorem: Theorem) -> Rewriting:
     """Return the operator with the letter on the left of a theorem replaced by its right side."""
+    require_same_model(model, theorem)
     if not (isinstance(theorem.lhs, Operator) and isinstance(theorem.rhs, Operator)):
         raise TypeError("expected a theorem on operators")
     letter = _letter(theorem.lhs)
     after = substituted(operator, letter, theorem.rhs)
-    return Rewriting(after, theorem.assumptions, premises=(theorem,), meanings=((theorem.lhs, theorem.rhs),))
+    return Rewriting(
+        after,
+        theorem.assumptions,
+        theorem.limits,
+        theorem.hypotheses,
+        (theorem,),
+        meanings=((theorem.lhs, theorem.rhs),),
+    )
 
 
 @rule("at time zero")
@@ -80,8 +105,11 @@ def as_time_grows(operator: Operator, model: Model) -> Rewriting:
     Raises:
         ValueError: if a mode does not converge, as a linearly growing one on the kernel would not.
     """
-    limit = operator.map(lambda g: sp.limit(g, time, sp.oo))
-    if any(not p.is_finite and p != 0 for pieces in limit.words.values() for p in pieces if not p.free_symbols):
+    try:
+        limit = operator.map(lambda g: sp.limit(g, time, sp.oo))
+    except NotImplementedError as error:
+        raise ValueError(f"a mode of {operator.key} does not converge as time grows, as far as is known") from error
+    if not all(is_value(p) for pieces in limit.words.values() for p in pieces):
         raise ValueError(f"a mode of {operator.key} does not converge as time grows")
     return Rewriting(limit, (POSITIVE_RATE,), (time,))
 
@@ -104,11 +132,10 @@ def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operat
     Raises:
         ValueError: if the rate is not of that form, or the solution does not satisfy the equation.
     """
-    if not isinstance(rate.rhs, Operator):
-        raise TypeError("expected a theorem on operators")
-    ((_, pieces),) = [item for item in rate.rhs.words.items() if item[0] == (_letter(state),)]
+    right = _exact_rate(rate, state)
+    ((_, pieces),) = [item for item in right.words.items() if item[0] == (_letter(state),)]
     generator = Operator(TRAINING, TRAINING, [((), pieces)])
-    if rate.rhs != generator @ (state - target):
+    if right != generator @ (state - target):
         raise ValueError("expected a rate of the form A (state - target)")
     y, y0, goal = sp.Function("y"), *sp.symbols("y0 goal")
     mode = pieces[0].subs(slot(0), eigenvalue)
@@ -119,23 +146,44 @@ def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operat
         raise ValueError("the solution does not satisfy the equation")
     if solution.map(lambda g: sp.limit(g, time, 0)) != initial:
         raise ValueError("the solution does not start at the initial value")
-    return Conclusion(state, "=", solution, meanings=((state, initial),))
+    start = f"at t = 0, {_letter(state).name} is {_in_words(initial)}"
+    return Conclusion(state, "=", solution, assumptions=(start,), meanings=((state, initial),))
 
 
 @inference("a quantity that starts at zero is the integral of its rate, taken mode by mode")
 def integrate_rate(rate: Theorem, quantity: Operator) -> Conclusion:
     """Return ``quantity_t``, zero at t = 0, from the theorem on its rate with all functions of time explicit."""
-    if not isinstance(rate.rhs, Operator):
-        raise TypeError("expected a theorem on operators")
+    right = _exact_rate(rate, quantity)
     s = sp.Dummy("s", positive=True)
 
     def integral(g: sp.Expr) -> sp.Expr:
         return sp.expand(reduce(lambda x, y: x + y, _terms_integrated(g, s), sp.S.Zero))
 
-    result = rate.rhs.map(integral)
-    if result.map(lambda g: sp.diff(g, time)) != rate.rhs or result.map(lambda g: sp.limit(g, time, 0)).words:
+    result = right.map(integral)
+    if result.map(lambda g: sp.diff(g, time)) != right or result.map(lambda g: sp.limit(g, time, 0)).words:
         raise ValueError("the integral does not have the given rate, or does not start at zero")
-    return Conclusion(quantity, "=", result)
+    return Conclusion(quantity, "=", result, assumptions=(f"at t = 0, {_letter(quantity).name} is 0",))
+
+
+def _exact_rate(rate: Theorem, state: Operator) -> Operator:
+    """Return the right side of an exact theorem on the rate of a state.
+
+    Raises:
+        TypeError: if the theorem is not on operators.
+        ValueError: if it is only a limit, or about the rate of something else.
+    """
+    if not (isinstance(rate.lhs, Operator) and isinstance(rate.rhs, Operator)):
+        raise TypeError("expected a theorem on operators")
+    if rate.relation != "=" or rate.limits:
+        raise ValueError("expected an exact rate at every time, not a limit")
+    if _letter(rate.lhs).rate_of != _letter(state).name:
+        raise ValueError(f"{_letter(rate.lhs).name} is not the rate of {_letter(state).name}")
+    return rate.rhs
+
+
+def _in_words(operator: Operator) -> str:
+    """Return a sum of letters in words, for an assumption."""
+    return " + ".join(" ".join(letter.name for letter in letters) for letters in operator.words) or "0"
 
 
 def _terms_integrated(g: sp.Expr, s: sp.Symbol) -> list[sp.Expr]:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from derive.terms import Expression, Factor, Index, monomial, opened, total
+from derive.model import Model
+from derive.terms import Atom, Expression, Factor, Index, Term, monomial, opened, total
+from derive.theorem import Theorem
 
 
 def rebuilt(bound: tuple[Index, ...], body: Expression) -> Expression:
@@ -58,3 +60,29 @@ def single_term(expression: Expression) -> tuple[tuple[Factor, ...], sp.Expr] | 
     if len(terms) != 1 or terms[0][0]:
         return None
     return terms[0][1], terms[0][2]
+
+
+def named(expression: Term) -> Atom:
+    """Return the name that the left side of a theorem or hypothesis consists of, with generic indices and inputs.
+
+    Raises:
+        TypeError: if it is anything but one atom of distinct ranging indices and distinct inputs: a statement about a
+            special case must not be used as a general one.
+    """
+    if isinstance(expression, Expression):
+        match list(expression):
+            case [((), (Atom() as name,), coefficient)] if coefficient == 1:
+                distinct = len(set(name.indices)) == len(name.indices) and len(set(name.inputs)) == len(name.inputs)
+                if distinct and not any(i.is_literal for i in name.indices):
+                    return name
+    raise TypeError(f"expected a statement about a name at generic indices and inputs, got {expression.key}")
+
+
+def require_same_model(model: Model, theorem: Theorem) -> None:
+    """Check that a theorem is about the model it is used in.
+
+    Raises:
+        ValueError: if it is about another model.
+    """
+    if theorem.model is not model:
+        raise ValueError(f"a theorem of the model {theorem.model.name!r} says nothing in the model {model.name!r}")

@@ -6,8 +6,6 @@ discrepancy excludes the discrepancy it would cause. Nothing is sampled for muta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from verify.error_budget import look_alpha
@@ -19,9 +17,6 @@ from verify.verdict import Verdict
 ROUNDING = 1e-12
 """Relative rounding error granted to a kernel of a sampled network that is not random (chosen: 5e3 units in the last
 place, for sums of at most a few hundred products)."""
-
-Found = Mapping[tuple[str, int], Moments]
-"""Moments by (ensemble, number of the statistic)."""
 
 
 def judge(plan: Plan, moments: tuple[Moments, ...], alpha: float, look: int) -> CheckResult:
@@ -96,7 +91,13 @@ def _exponent(plan: Plan, moments: tuple[Moments, ...], level: float) -> tuple[I
     rms = np.sqrt(means)
     band = 5.0 * relative / 2  # five standard errors, to be seen at all on a log scale
     curves = [
-        Curve("sampled, with five standard errors", tuple(rms), "measured", tuple(rms * (1 - band)), tuple(rms * (1 + band)))
+        Curve(
+            "sampled, with five standard errors",
+            tuple(rms),
+            "measured",
+            tuple(rms * (1 - band)),
+            tuple(rms * (1 + band)),
+        )
     ]
     if plan.predicted:
         curves.append(Curve("exact prediction", plan.predicted, "predicted"))

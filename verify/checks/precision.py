@@ -55,14 +55,22 @@ def precision(claim: Claim) -> CheckResult | None:
     return None
 
 
-def gaussian_mean(f: Reference, a: Any, b: Any, c: Any) -> Any:
-    """Return E[f(u) f(v)] by integrating the density in polar coordinates, cut where u or v vanishes."""
+_RADII = (0, 2.5, 6, 11)
+"""Where the radial reference integral is cut; exp(-r^2/2) is 5e-27 at the end."""
+
+
+def _gaussian_mean(f: Callable[[Any], Any], a: Any, b: Any, c: Any) -> Any:
+    """Return E[f(u) f(v)] for variances a, b and covariance c, in polar coordinates cut where u or v vanishes.
+
+    Args:
+        f: a function of an mpmath number, smooth off zero, growing at most polynomially.
+        a, b, c: positive variances and covariance with ``ab > c^2``.
+    """
     along = c / mpmath.sqrt(a)
     across = mpmath.sqrt(b - along * along)
     root = mpmath.sqrt(a)
     kink = mpmath.atan2(along, -across) % mpmath.pi
     cuts = sorted([mpmath.pi / 2, kink, mpmath.pi / 2 + mpmath.pi, kink + mpmath.pi])
-    edges = [*cuts, cuts[0] + 2 * mpmath.pi]
 
     def ring(angle: Any) -> Any:
         x, y = root * mpmath.cos(angle), along * mpmath.cos(angle) + across * mpmath.sin(angle)
@@ -70,14 +78,14 @@ def gaussian_mean(f: Reference, a: Any, b: Any, c: Any) -> Any:
         def at(r: Any) -> Any:
             return f(r * x) * f(r * y) * r * mpmath.exp(-r * r / 2)
 
-        return mpmath.quad(at, [0, 2.5, 6, 11], method="gauss-legendre", maxdegree=4)
+        return mpmath.quad(at, _RADII, method="gauss-legendre", maxdegree=4)
 
-    total = mpmath.quad(ring, edges, method="gauss-legendre", maxdegree=4)
+    total = mpmath.quad(ring, [*cuts, cuts[0] + 2 * mpmath.pi], method="gauss-legendre", maxdegree=5)
     return total / (2 * mpmath.pi)
 
 
-def _variance_mean(f: Reference, a: Any) -> Any:
-    """Return E[f(u)^2] by integrating the density on both half-lines."""
+def _second_moment(f: Callable[[Any], Any], a: Any) -> Any:
+    """Return E[f(u)^2] for a variance a, on both half-lines."""
     root = mpmath.sqrt(a)
 
     def at(t: Any) -> Any:
@@ -103,7 +111,7 @@ def _dual(claim: Claim) -> CheckResult:
         points = [tuple(map(mpmath.mpf, point)) for point in _POINTS]
         return [function(a, b, c, a * b - c * c) for a, b, c in points]
 
-    expected = [gaussian_mean(reference, *map(mpmath.mpf, point)) for point in _POINTS]
+    expected = [_gaussian_mean(reference, *map(mpmath.mpf, point)) for point in _POINTS]
     labels = tuple(f"a = {a}, b = {b}, c = {c}" for a, b, c in _POINTS)
     note = f"two-dimensional integral of the density in {DIGITS}-digit arithmetic"
     return _compared(claim, value, expected, [abs(e) for e in expected], labels, INTEGRAL_ALLOWED, note)
@@ -154,11 +162,11 @@ def _reference_kernels(name: str, hidden_layers: int) -> tuple[Any, Any]:
     for _ in range(hidden_layers):
         new, slope = mpmath.matrix(2, 2), mpmath.matrix(2, 2)
         for i in range(2):
-            new[i, i] = b + w * _variance_mean(phi, kernel[i, i])
-            slope[i, i] = w * _variance_mean(dphi, kernel[i, i])
+            new[i, i] = b + w * _second_moment(phi, kernel[i, i])
+            slope[i, i] = w * _second_moment(dphi, kernel[i, i])
         pair = kernel[0, 0], kernel[1, 1], kernel[0, 1]
-        new[0, 1] = new[1, 0] = b + w * gaussian_mean(phi, *pair)
-        slope[0, 1] = slope[1, 0] = w * gaussian_mean(dphi, *pair)
+        new[0, 1] = new[1, 0] = b + w * _gaussian_mean(phi, *pair)
+        slope[0, 1] = slope[1, 0] = w * _gaussian_mean(dphi, *pair)
         for i in range(2):
             for j in range(2):
                 tangent[i, j] = new[i, j] + slope[i, j] * tangent[i, j]
@@ -208,7 +216,9 @@ def _flow(claim: Claim) -> CheckResult:
             values += [mpmath.mpf(float(v)) for v in matrix.ravel()]
         return values
 
-    note = "against the exponential of the linear system of all parameters in 20-digit arithmetic; also for singular Theta"
+    note = (
+        "against the exponential of the linear system of all parameters in 20-digit arithmetic; also for singular Theta"
+    )
     return _compared(claim, value, expected, [scale] * len(expected), tuple(labels), 1e-9, note)
 
 

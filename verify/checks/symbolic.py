@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from derive.claim import Claim, Observable, Printed
 from derive.compare import counterexample
-from derive.examiner import Examination, examine
+from derive.examiner import Examination, examine, examine_step
 from derive.operators import IllTyped
 from derive.theorem import StepRefuted, Theorem
 from verify.record import CheckResult, MutantResult, PrintedResult
@@ -45,7 +45,7 @@ def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: object) -> MutantR
         step = theorem.steps[-1]
         planted = replace(step, after=wrong, used=replace(step.used, after=wrong))
         try:
-            examine(replace_step(theorem, planted))
+            examine_step(planted, theorem)
         except StepRefuted as error:
             return MutantResult(name, True, reason=str(error))
         return MutantResult(name, False, reason="the examiner accepts it")
@@ -53,14 +53,7 @@ def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: object) -> MutantR
     return MutantResult(name, where is not None, reason=where or "it agrees with the statement on all instances")
 
 
-def replace_step(theorem: Theorem, planted: object) -> Theorem:
-    """Return the theorem with its last step exchanged for a planted wrong one, for the examiner to refute."""
-    return replace(theorem, steps=(*theorem.steps[:-1], planted))  # type: ignore[arg-type]  # a planted step
-
-
-def _result(
-    verdict: Verdict, instances: int, note: str, mutants: tuple[MutantResult, ...]
-) -> CheckResult:
+def _result(verdict: Verdict, instances: int, note: str, mutants: tuple[MutantResult, ...]) -> CheckResult:
     return CheckResult(
         name="derivation",
         kind="symbolic",
@@ -86,5 +79,7 @@ def printed(claim: Claim, as_printed: Printed) -> PrintedResult:
         return PrintedResult(Verdict.REFUTED, as_printed.latex, f"ill-typed: {error}", as_printed.correction)
     where = counterexample(claim.statement(), wrong, theorem.model)
     if where is None:
-        return PrintedResult(Verdict.INCONCLUSIVE, as_printed.latex, "no instance tells it apart", as_printed.correction)
+        return PrintedResult(
+            Verdict.INCONCLUSIVE, as_printed.latex, "no instance tells it apart", as_printed.correction
+        )
     return PrintedResult(Verdict.REFUTED, as_printed.latex, where, as_printed.correction)

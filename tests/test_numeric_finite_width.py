@@ -1,0 +1,244 @@
+"""Laws of one hidden layer at finite width, and the quadrature under them, against formulas and integrals typed here."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy import integrate, special
+
+from derive import mutations
+from derive.lecture import finite_width
+from numeric.finite_width import layer_two, theorems
+from numeric.kernels import MLP
+from numeric.lower import lowered_activation
+from numeric.network import NetworkShape, empirical_kernels, sample_parameters
+from numeric.quadrature import gaussian_mean
+
+X = np.array([[0.6, -0.8, 1.1], [1.3, 0.4, -0.5], [0.6, -0.8, 1.1], [-0.6, 0.8, -1.1]])
+SIGMA_W, SIGMA_B = (1.2, 1.5), (0.2, 0.4)
+LAWS = ("nngp_variance", "tangent_mean", "tangent_variance", "cross_variance")
+
+
+def relu(u):
+    return np.maximum(u, 0)
+
+
+def bell(u):
+    return 2 / np.sqrt(np.pi) * np.exp(-u * u)
+
+
+# Gaussian means
+
+
+MOMENTS = {
+    "u v": (lambda u, v: u * v, lambda a, b, c: c),
+    "u^2 v^2": (lambda u, v: u**2 * v**2, lambda a, b, c: a * b + 2 * c * c),
+    "u^4 v^4": (lambda u, v: u**4 * v**4, lambda a, b, c: 9 * a**2 * b**2 + 72 * a * b * c**2 + 24 * c**4),
+    "u^3 v": (lambda u, v: u**3 * v, lambda a, b, c: 3 * a * c),
+    "1": (lambda u, v: np.ones_like(u), lambda a, b, c: 1.0),
+    "erf erf": (
+        lambda u, v: special.erf(u) * special.erf(v),
+        lambda a, b, c: 2 / np.pi * np.arcsin(2 * c / np.sqrt((1 + 2 * a) * (1 + 2 * b))),
+    ),
+    "erf' erf'": (lambda u, v: bell(u) * bell(v), lambda a, b, c: 4 / np.pi / np.sqrt(1 + 2 * a + 2 * b + 4 * (a * b - c * c))),
+    "relu relu": (
+        lambda u, v: relu(u) * relu(v),
+        lambda a, b, c: (np.sqrt(max(a * b - c * c, 0.0)) + c * (np.pi - np.arctan2(np.sqrt(max(a * b - c * c, 0.0)), c))) / 2 / np.pi,
+    ),
+}  # fmt: skip
+PAIRS = [(1.0, 1.0, 0.3), (2.0, 0.5, -0.9), (1e-8, 1e-8, 0.5e-8), (9.0, 16.0, 11.9), (1.0, 1e4, 50.0), (1.0, 1.0, 0.0)]
+DEGENERATE = [(2.0, 2.0, 2.0), (2.0, 2.0, -2.0), (4.0, 1.0, 2.0), (0.0, 2.0, 0.0), (2.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+@pytest.mark.parametrize("pair", PAIRS + DEGENERATE)
+def test_gaussian_means_have_ten_digits(name, pair):
+    a, b, c = pair
+    function, value = MOMENTS[name]
+    found = gaussian_mean(function, a, b, c, a * b - c * c)
+    assert found == pytest.approx(value(a, b, c), rel=1e-10, abs=1e-12 * (a * b) ** 0.5)
+
+
+@pytest.mark.parametrize("variance", [50.0, 1e3, 1e5, 1e9])
+def test_steep_activations_keep_their_digits(variance):
+    a = b = variance
+    for c in (variance, 0.3 * variance, -0.9 * variance):
+        for name in ("erf erf", "erf' erf'"):
+            function, value = MOMENTS[name]
+            expected = value(a, b, c)
+            assert gaussian_mean(function, a, b, c, a * b - c * c) == pytest.approx(expected, rel=1e-10)
+
+
+# The laws, typed out
+
+
+def integral(powers: tuple[int, int, int, int], name: str, a: float, b: float, c: float) -> float:
+    """E[phi(u)^i phi(v)^j phi'(u)^m phi'(v)^n]: Gauss-Hermite for erf, for relu a radius times an angle."""
+    i, j, m, n = powers
+    along, across = c / np.sqrt(a), np.sqrt(max(b - c * c / a, 0.0))
+    if name == "erf":
+        t, w = np.polynomial.hermite_e.hermegauss(90)
+        u, v = np.sqrt(a) * t[:, None] + 0 * t, along * t[:, None] + across * t
+        values = special.erf(u) ** i * special.erf(v) ** j * bell(u) ** m * bell(v) ** n
+        return float(w @ values @ w) / (2 * np.pi)
+    degree = i + j
+
+    def ring(angle):
+        p, q = np.sqrt(a) * np.cos(angle), along * np.cos(angle) + across * np.sin(angle)
+        return p**i * q**j if p > 0 and q > 0 else 0.0
+
+    kinks = np.array([-np.pi / 2, np.pi / 2])
+    if across:
+        kinks = np.append(kinks, [np.arctan(-along / across)])
+    edges = np.unique(np.append(kinks, [-np.pi, np.pi]))
+    angular = sum(integrate.quad(ring, lo, hi, epsabs=1e-13)[0] for lo, hi in zip(edges, edges[1:], strict=False))
+    return 2 ** (degree / 2) * special.gamma(degree / 2 + 1) * angular / (2 * np.pi)
+
+
+@cache
+def expected_law(name: str, i: int, j: int, width: int) -> dict[str, float]:
+    """Mean and variance of the kernels of one hidden layer, from Omega = s p q + Delta and Delta = s d d K^1."""
+    x, y = X[i], X[j]
+    a, b, c = (SIGMA_B[0] ** 2 + SIGMA_W[0] ** 2 * p / 3 for p in (x @ x, y @ y, x @ y))
+
+    def mean(*powers):
+        return integral(powers, name, a, b, c)
+
+    s = SIGMA_W[1] ** 2
+    omega = s * mean(1, 1, 0, 0) + s * c * mean(0, 0, 1, 1)
+    delta_squared = (s * c) ** 2 * mean(0, 0, 2, 2)
+    omega_squared = s * s * (mean(2, 2, 0, 0) + 2 * c * mean(1, 1, 1, 1)) + delta_squared
+    return {
+        "nngp_variance": s * s * (mean(2, 2, 0, 0) - mean(1, 1, 0, 0) ** 2) / width,
+        "tangent_mean": SIGMA_B[1] ** 2 + omega,
+        "tangent_variance": (omega_squared - omega**2 + 2 * delta_squared) / width,
+        "cross_variance": delta_squared / width,
+    }
+
+
+@pytest.mark.parametrize("name", ["relu", "erf"])
+@pytest.mark.parametrize("width", [1, 16])
+def test_the_laws_agree_with_integrals_typed_here(name, width):
+    laws = layer_two(MLP(name, 1, SIGMA_W, SIGMA_B), X, width)
+    for i, j in ((0, 0), (1, 0), (1, 1), (2, 0), (3, 1)):
+        expected = expected_law(name, i, j, width)
+        for law in LAWS:
+            found = getattr(laws, law)
+            assert found[i, j] == pytest.approx(expected[law], rel=1e-9), (law, i, j)
+            assert found[i, j] == found[j, i]
+
+
+@pytest.mark.parametrize("name", ["identity", "relu", "erf"])
+def test_the_mean_of_the_tangent_kernel_is_its_limit_at_every_width(name):
+    network = MLP(name, 1, SIGMA_W, SIGMA_B)
+    for width in (1, 7):
+        np.testing.assert_allclose(layer_two(network, X, width).tangent_mean, network.ntk(X), rtol=1e-10)
+
+
+def test_relu_at_one_input_without_bias_has_the_known_variances():
+    x = np.array([[1.0, 2.0, -0.5], [0.1, 0.0, 0.2]])
+    sigma_w, width = 1.3, 5
+    k = sigma_w**2 * np.sum(x**2, axis=1) / 3
+    laws = layer_two(MLP("relu", 1, sigma_w, 0.0), x, width)
+    np.testing.assert_allclose(np.diag(laws.nngp_variance), sigma_w**4 / width * 1.25 * k**2, rtol=1e-12)
+    # At sigma_w^2 = 2: K^2/3 L(L-1)(11L-4) and K^2/3 L(L-1)(2L-1) at L = 2 layers, divided by the width.
+    laws = layer_two(MLP("relu", 1, np.sqrt(2.0), 0.0), x, width)
+    k = 2 * np.sum(x**2, axis=1) / 3
+    np.testing.assert_allclose(np.diag(laws.tangent_variance), 12 * k**2 / width, rtol=1e-12)
+    np.testing.assert_allclose(np.diag(laws.cross_variance), 2 * k**2 / width, rtol=1e-12)
+
+
+def test_the_identity_network_has_wishart_variances():
+    laws = layer_two(MLP("identity", 1, [1.0, 1.5], [0.2, 0.4]), X, 3)
+    k = 0.04 + X @ X.T / 3
+    diagonal = np.diag(k)
+    expected = 1.5**4 / 3 * (np.outer(diagonal, diagonal) + k**2)
+    np.testing.assert_allclose(laws.nngp_variance, expected, rtol=1e-12)
+    np.testing.assert_allclose(laws.cross_variance, 1.5**4 / 3 * k**2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["relu", "erf"])
+def test_sampled_networks_have_these_variances(name):
+    width, networks = 3, 60_000
+    x = X[:2]
+    phi, slope = lowered_activation(MLP(name).activations[0])
+    shape = NetworkShape(3, (width,), 2, SIGMA_W, SIGMA_B)
+    nngp, ntk = empirical_kernels(
+        shape, sample_parameters(shape, networks, np.random.default_rng(11)), x, [phi], [slope]
+    )
+    laws = layer_two(MLP(name, 1, SIGMA_W, SIGMA_B), x, width)
+    limit = MLP(name, 1, SIGMA_W, SIGMA_B).kernels(x)
+    for deviation, variance in (
+        (nngp - limit[0], laws.nngp_variance),
+        (ntk[..., 0, 0] - limit[1], laws.tangent_variance),
+        (ntk[..., 0, 1], laws.cross_variance),
+    ):
+        for values, expected in ((deviation, 0.0), (deviation**2, variance)):
+            score = (values.mean(axis=0) - expected) / (values.std(axis=0) / np.sqrt(networks))
+            assert np.max(np.abs(score)) < 5, score
+        wrong = (deviation**2).mean(axis=0) - 1.2 * variance
+        assert np.max(np.abs(wrong / ((deviation**2).std(axis=0) / np.sqrt(networks)))) > 5
+
+
+# Changed theorems and errors
+
+
+def test_a_changed_law_changes_the_numbers():
+    network = MLP("relu", 1, SIGMA_W, SIGMA_B)
+    derived = layer_two(network, X, 4)
+    for name, (side, _) in theorems().items():
+        changed = layer_two(network, X, 4, {name: mutations.scaled(side)})
+        np.testing.assert_allclose(getattr(changed, name), 1.02 * getattr(derived, name), rtol=1e-12)
+        for other in set(LAWS) - {name}:
+            np.testing.assert_array_equal(getattr(changed, other), getattr(derived, other))
+
+
+def test_the_statements_give_the_derived_numbers():
+    network = MLP("erf", 1, SIGMA_W, SIGMA_B)
+    derived = layer_two(network, X, 4)
+    tangent = finite_width.tangent_variance_statement()
+    stated = {
+        "nngp_variance": finite_width.kernel_variance_statement(),
+        "tangent_variance": tangent,
+        "cross_variance": tangent,
+    }
+    found = layer_two(network, X, 4, stated)
+    for name in stated:
+        np.testing.assert_allclose(getattr(found, name), getattr(derived, name), rtol=1e-12)
+
+
+def test_the_first_layer_of_a_changed_network_is_changed():
+    network = MLP("relu", 1, SIGMA_W, 0.0)
+    wrong = network.with_recursion(
+        first_kernel=mutations.scaled(network.with_recursion().recursion.first_kernel)  # type: ignore[union-attr]
+    )
+    ratio = layer_two(wrong, X, 4).nngp_variance / layer_two(network, X, 4).nngp_variance
+    np.testing.assert_allclose(ratio[:2, :2], 1.02**2, rtol=1e-10)
+
+
+def test_the_variance_falls_like_one_over_the_width():
+    network = MLP("erf", 1, SIGMA_W, SIGMA_B)
+    one, many = (layer_two(network, X, n) for n in (1, np.int64(50)))
+    for name in ("nngp_variance", "tangent_variance", "cross_variance"):
+        np.testing.assert_allclose(50 * getattr(many, name), getattr(one, name), rtol=1e-13)
+        assert np.all(getattr(one, name) > 0)
+
+
+def test_a_zero_input_without_bias_has_no_spread():
+    laws = layer_two(MLP("relu", 1, 1.4, 0.0), np.vstack([X[:1], np.zeros(3)]), 4)
+    for name in LAWS:
+        assert getattr(laws, name)[1, 0] == getattr(laws, name)[1, 1] == 0
+
+
+@pytest.mark.parametrize("width", [0, -3, 2.5, float("nan"), True])
+def test_a_width_that_is_not_a_positive_integer_is_refused(width):
+    with pytest.raises(ValueError, match=f"width must be a positive integer, got {width}"):
+        layer_two(MLP("relu", 1), X, width)
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_another_number_of_hidden_layers_is_refused(layers):
+    with pytest.raises(ValueError, match=f"exact laws need one hidden layer, got {layers}"):
+        layer_two(MLP("relu", layers), X, 4)

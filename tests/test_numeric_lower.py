@@ -1,0 +1,238 @@
+"""Lowering: what is refused, the arity of what comes out, and duals at the edges of their domain."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+from derive.activations import ACTIVATIONS, activation
+from derive.duals import dual
+from derive.lecture import finite_width, linearized, nngp, ntk
+from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y
+from derive.notation import D, a, b, c, input_dimension, layer, sigma_b, sigma_w, width, z
+from derive.operators import JACOBIAN, JACOBIAN_T, OUTPUTS, TRAINING, Letter, Operator, function_of_theta, slot, word
+from derive.terms import Expression, Index, atom, constant, delta, mean, total
+from numeric.lower import (
+    first_layer_determinant,
+    first_layer_function,
+    layer_function,
+    lowered_activation,
+    lowered_dual,
+    precise_closed_form,
+    scalar,
+    spectral_functions,
+)
+
+K, K2 = (Index(name, width(layer + 1)) for name in ("k", "k'"))
+J, FIRST = Index("j", width(layer)), Index("1", width(layer))
+BELOW = layer - 1
+
+
+def phi(unit, at, head="phi"):
+    return atom(head, unit, at=(at,), layer=BELOW)
+
+
+# What is a deterministic right side
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (total(J, phi(J, X) * phi(J, Y)), "a sum remains"),
+        (atom("W", K, J, layer=layer) * delta(K, K2), "is not deterministic"),
+        (phi(FIRST, X) * phi(FIRST, Y), "is not deterministic"),
+        (ntk.own_term_exact().rhs, "a sum remains"),
+        (mean(total(J, phi(J, X) * phi(J, Y))), "is not a mean of a product of activations"),
+        (atom("Theta_inf", at=(X, X), layer=BELOW) * delta(K, K2), "expected Theta_inf at"),
+        (atom("Theta_inf", at=(X, Y), layer=BELOW) + atom("Theta_inf", at=(X, Y), layer=layer), "Theta_inf at"),
+        (atom("dot", at=(Y, Y)), "expected dot at"),
+    ],
+    ids=["sum", "weight", "unit", "empirical kernel", "mean of a sum", "one input", "two layers", "norm"],
+)
+def test_what_is_random_or_ambiguous_is_refused(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        scalar(wrong, DEEPER_LAYER)
+
+
+def test_the_printed_square_of_one_input_is_not_lowered_as_the_inner_product():
+    printed = sigma_b**2 * constant(1) + sigma_w**2 / input_dimension * atom("dot", at=(X, X))
+    with pytest.raises(TypeError, match="expected dot at"):
+        scalar(printed, FIRST_LAYER)
+
+
+def test_a_delta_is_one_for_equal_and_zero_for_different_units():
+    for statement, model in (
+        (nngp.first_kernel_statement(), FIRST_LAYER),
+        (nngp.kernel_statement(), DEEPER_LAYER),
+        (ntk.tangent_statement(), DEEPER_LAYER),
+        (finite_width.kernel_variance_statement(), DEEPER_LAYER),
+    ):
+        assert scalar(statement, model).expression != 0
+        assert scalar(statement, model, equal_units=False).expression == 0
+    cross = scalar(finite_width.tangent_variance_statement(), DEEPER_LAYER, equal_units=False)
+    assert cross.expression.has(sigma_w)
+
+
+def test_names_of_means_are_unfolded():
+    value = scalar(ntk.tangent_statement(), DEEPER_LAYER)
+    assert set(value.atoms) == {"Theta_inf"}
+    assert set(value.moments) == {(("phi", "x", 1), ("phi", "x'", 1)), (("dphi", "x", 1), ("dphi", "x'", 1))}
+
+
+def test_powers_and_widths_become_placeholders():
+    value = scalar(finite_width.kernel_variance_statement(), DEEPER_LAYER)
+    assert (("phi", "x", 2), ("phi", "x'", 2)) in value.moments
+    assert list(value.sizes) == [width(layer)]
+    assert value.expression.free_symbols == {sigma_w, *value.sizes.values(), *value.moments.values()}
+
+
+# Functions
+
+
+def test_a_placeholder_that_is_not_an_argument_is_refused():
+    value = scalar(nngp.first_kernel_statement(), FIRST_LAYER)
+    with pytest.raises(ValueError, match=r"leave \['d', 'dot', 'sigma_w'\] open"):
+        value.lowered((sigma_b,))
+
+
+@pytest.mark.parametrize("statement", [finite_width.kernel_variance_statement(), mean(phi(FIRST, X) * phi(FIRST, X))])
+def test_a_layer_function_has_no_width_and_no_other_mean(statement):
+    with pytest.raises(ValueError, match="open"):
+        layer_function(scalar(statement, DEEPER_LAYER))
+
+
+def test_functions_take_their_documented_arguments():
+    first = first_layer_function(scalar(nngp.first_kernel_statement(), FIRST_LAYER))
+    assert first(6.0, 3, 1.4, 0.3) == pytest.approx(0.09 + 1.96 * 2)
+    kernel = layer_function(scalar(nngp.kernel_statement(), DEEPER_LAYER))
+    assert kernel(0.5, 99.0, 99.0, 99.0, 1.4, 0.3) == pytest.approx(0.09 + 1.96 * 0.5)
+    tangent = layer_function(scalar(ntk.tangent_statement(), DEEPER_LAYER))
+    assert tangent(0.5, 0.25, 3.0, 99.0, 1.4, 0.3) == pytest.approx(0.09 + 1.96 * 0.5 + 1.96 * 0.25 * 3)
+    with pytest.raises(TypeError, match="positional argument"):
+        kernel(0.5, 1.0, 1.0)
+
+
+def test_a_wrong_recursion_may_use_the_kernel_below():
+    wrong = sigma_b**2 * constant(1) + sigma_w**2 * atom("K", at=(X, Y), layer=BELOW)
+    function = layer_function(scalar(wrong, DEEPER_LAYER))
+    assert function(99.0, 99.0, 99.0, 0.5, 1.4, 0.3) == pytest.approx(0.09 + 1.96 * 0.5)
+
+
+@pytest.mark.parametrize("sigma_bias", [0.0, 0.3])
+def test_the_first_determinant_is_that_of_the_kernel(sigma_bias):
+    x, y = np.array([0.3, -1.2, 0.7]), np.array([0.5, 0.4, 2.0])
+    determinant = first_layer_determinant(scalar(nngp.first_kernel_statement(), FIRST_LAYER))
+    gram = (x @ x) * (y @ y) - (x @ y) ** 2
+    found = determinant(gram, np.sum((x - y) ** 2), 1.4, sigma_bias, 3)
+    kernel = [sigma_bias**2 + 1.96 * p / 3 for p in (x @ x, y @ y, x @ y)]
+    assert found == pytest.approx(kernel[0] * kernel[1] - kernel[2] ** 2, rel=1e-13)
+
+
+def test_the_determinant_needs_an_affine_kernel():
+    dot = atom("dot", at=(X, Y))
+    with pytest.raises(ValueError, match="expected a kernel that is affine in the inner product"):
+        first_layer_determinant(scalar(constant(1) + dot * dot, FIRST_LAYER))
+
+
+def test_the_determinant_of_a_constant_kernel_is_zero():
+    determinant = first_layer_determinant(scalar(sigma_b**2 * constant(1), FIRST_LAYER))
+    assert determinant(2.0, 3.0, 1.4, 0.3, 5) == 0
+
+
+# Duals
+
+
+@pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda row: row.name)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_duals_are_finite_where_the_pair_degenerates(row, sign):
+    means = lowered_dual(row)
+    variances = np.array([1e-12, 0.5, 1.0, 3e6, 1e12])
+    for function in (means.value, means.derivative):
+        found = function(variances, variances, sign * variances, np.zeros(5))
+        assert found.shape == (5,)
+        assert np.isfinite(found).all()
+        zero = function(np.zeros(2), np.array([0.0, 2.0]), np.zeros(2), np.zeros(2))
+        assert np.isfinite(zero).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "same", "opposite"),
+    [
+        ("identity", (0.7, 1.0), (-0.7, 1.0)),
+        ("relu", (0.35, 0.5), (0.0, 0.0)),
+        ("erf", (2 / np.pi * np.arcsin(1.4 / 2.4), 4 / np.pi / np.sqrt(1 + 4 * 0.7)), (-1.0, 1.0)),
+    ],
+)
+def test_duals_at_determinant_zero_are_second_moments(name, same, opposite):
+    means = lowered_dual(activation(name))
+    v = np.array([0.7])
+    for sign, expected in ((1.0, same), (-1.0, opposite)):
+        found = [f(v, v, sign * v, 0 * v)[0] for f in (means.value, means.derivative)]
+        if name == "erf" and sign < 0:  # odd, with an even derivative
+            expected = (-same[0], same[1])
+        np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-16)
+
+
+def test_duals_broadcast_and_constants_take_the_shape_of_their_arguments():
+    slope = lowered_dual(activation("identity")).derivative
+    found = slope(np.ones((3, 1)), np.ones((1, 2)), np.zeros((3, 2)), np.ones((3, 2)))
+    np.testing.assert_array_equal(found, np.ones((3, 2)))
+    found[0, 0] = 5  # a copy that nobody else sees
+    assert slope(np.ones((3, 1)), np.ones((1, 2)), np.zeros((3, 2)), np.ones((3, 2)))[0, 0] == 1
+
+
+@pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda row: row.name)
+def test_the_numpy_and_the_mpmath_dual_are_one_formula(row):
+    means, formula = lowered_dual(row), dual(row)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        p, q = rng.uniform(0.1, 4, 2)
+        r = rng.uniform(-0.95, 0.95) * np.sqrt(p * q)
+        for function, expression in ((means.value, formula.value), (means.derivative, formula.derivative)):
+            with mpmath.workdps(30):
+                u, v, w = map(mpmath.mpf, (p, q, r))
+                expected = precise_closed_form(expression)(u, v, w, u * v - w * w)
+            assert function(p, q, r, p * q - r * r) == pytest.approx(float(expected), rel=1e-12, abs=1e-15)
+
+
+def test_the_arguments_of_a_dual_are_two_variances_covariance_and_determinant():
+    assert dual("erf").value.free_symbols <= {a, b, c, D}
+    with pytest.raises(TypeError, match="positional argument"):
+        precise_closed_form(dual("relu").value)(1, 1, 1)
+
+
+# Activations and spectral functions
+
+
+def test_activations_and_slopes_are_elementwise_functions():
+    value, slope = lowered_activation(activation("relu"))
+    at = np.array([[-2.0, 0.0], [1e-300, 3.0]])
+    np.testing.assert_array_equal(value(at), [[0, 0], [1e-300, 3]])
+    np.testing.assert_array_equal(slope(at), [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(lowered_activation(activation("identity"))[1](at), np.ones((2, 2)))
+    value, slope = lowered_activation(activation(z**3))
+    np.testing.assert_allclose(slope(at), 3 * at**2)
+
+
+def test_a_function_of_theta_has_a_value_on_the_range_and_one_on_the_kernel():
+    decay = function_of_theta(sp.exp(-slot(0)), slot(0)) @ word(Letter("Y", TRAINING, OUTPUTS))
+    ((names, (on_range, on_kernel)),) = spectral_functions(decay).items()
+    assert names == ("Y",)
+    assert on_range(np.array([2.0]), 9.0, 9.0)[0] == pytest.approx(np.exp(-2.0))
+    assert on_kernel(np.array([0.0]), 9.0, 9.0) == 1
+    inverse = Operator(TRAINING, TRAINING, [((), (1 / slot(0), sp.S.Zero))])
+    ((_, (on_range, on_kernel)),) = spectral_functions(inverse).items()
+    assert on_range(4.0, 1.0, 1.0) == 0.25
+    assert on_kernel(0.0, 1.0, 1.0) == 0
+
+
+def test_a_word_with_two_functions_of_theta_is_refused():
+    twice = word(JACOBIAN) @ word(JACOBIAN_T) @ word(linearized.Y)
+    with pytest.raises(TypeError, match=r"the word J J\^T Y has several functions of Theta"):
+        spectral_functions(twice)
+
+
+def test_lowering_an_expression_that_is_zero_is_zero():
+    assert scalar(Expression(), FIRST_LAYER).expression == 0

@@ -1,0 +1,342 @@
+"""The command line: the only module that prints. Heavy modules are imported inside the commands that need them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from verify import runs
+from verify.runs import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+TIERS = ("quick", "standard", "deep")
+SEED = 20260101
+LATEST, DERIVATIONS = Path("reports/latest"), Path("reports/derivations")
+USAGE, INTERRUPTED = 2, 130
+
+Progress = Callable[[str, float], None]
+
+
+class _Program(click.Group):
+    """A group of commands that return their exit code, and whose user errors are one line."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]  # the rest is passed on
+        """Run a command and leave with its exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # formulas must not crash a terminal that has no Greek letters
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            code = super().main(args, prog_name or "widelimit", **(extra | {"standalone_mode": False}))
+        except click.ClickException as error:
+            code = _usage_error(error)
+        sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Return the exit code of the command."""
+        try:
+            return super().invoke(ctx)
+        except (UserError, click.ClickException) as error:
+            if ctx.params["debug"]:
+                traceback.print_exc()
+            return _usage_error(error)
+        except KeyboardInterrupt:
+            click.echo("widelimit: interrupted; files that were there are as before", err=True)
+            return INTERRUPTED
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command that is meant; an unknown one is answered with the nearest."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.commands, n=1) or sorted(self.commands)
+            raise click.UsageError(f"expected a command, got {args[0]!r}; did you mean {', '.join(near)}?", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _usage_error(error: UserError | click.ClickException) -> int:
+    if isinstance(error, click.ClickException):
+        message = " ".join(error.format_message().split()).rstrip(".")
+        message = message[:1].lower() + message[1:]
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "widelimit"
+        message += f"; see {path} --help"
+    else:
+        message = str(error)
+    click.echo(f"widelimit: {message}", err=True)
+    return USAGE
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="widelimit", prog_name="widelimit")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Derive what happens to neural networks as their widths grow, and check it on sampled networks.
+
+    Exit codes: 0 as expected, 1 crash, 2 usage, 3 something refuted that should hold (or printed wrong and confirmed),
+    4 something left open and nothing wrong, 130 interrupted.
+
+    Example: widelimit verify eq36 --tier quick
+    """
+
+
+def _options_of_verify(command: Callable[..., int]) -> Callable[..., int]:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    options = (
+        click.option("--tier", type=click.Choice(TIERS), default="quick", show_default=True, help="How much to sample."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Key of all random numbers."
+        ),
+        click.option(
+            "--run", type=click.Path(path_type=Path), default=LATEST, show_default=True, help="Directory of the run."
+        ),
+        click.option(
+            "--inputs",
+            type=click.Path(path_type=Path),
+            help="A .npy array or .csv table of inputs, one per row. Default: digit images.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            default=cpus,
+            help="Processes; the results do not depend on them. Default: one per CPU.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def list_claims(as_json: bool) -> int:
+    """List all claims.
+
+    Every claim with its equation, its status as printed and what it rests on.
+
+    Example: widelimit list --json
+    """
+    from derive.lecture import CLAIMS
+    from verify.screen import claim_entry, claim_table
+
+    if as_json:
+        click.echo(json.dumps([claim_entry(claim) for claim in CLAIMS.values()], ensure_ascii=False, indent=1))
+    else:
+        console = _console()
+        console.print(claim_table(CLAIMS.values(), console.width))
+    return runs.EXPECTED
+
+
+@main.command()
+@click.argument("claim", metavar="ID")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    help=f"Where to look for the last verdict: a run, or a directory of runs. Default: {LATEST}",
+)
+def show(claim: str, run: Path | None) -> int:
+    """Show everything about one claim.
+
+    Statement, derivation step by step, assumptions, what the lecture prints, planted errors, and the last verdict.
+
+    Example: widelimit show eq36
+    """
+    from derive.lecture import CLAIMS
+    from derive.record import theorem_record
+    from verify.checks.symbolic import printed
+    from verify.screen import claim_page
+
+    (key,) = _known([claim])
+    shown = CLAIMS[key]
+    last = _last_verdict(key, run)
+    record = theorem_record(shown.theorem(), key, shown.title, None)
+    as_printed = printed(shown, shown.printed).to_json() if shown.printed else None
+    console = _console()
+    for line in claim_page(shown, record, as_printed, last):
+        console.print(line)
+    return runs.EXPECTED
+
+
+@main.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DERIVATIONS, show_default=True, help="Directory of the files."
+)
+def derive(ids: tuple[str, ...], out: Path) -> int:
+    """Derive claims again as HTML, LaTeX and JSON.
+
+    All claims by default; every step is re-examined, and nothing is written if one is refuted.
+
+    Example: widelimit derive eq34 eq36 --out derivations
+    """
+    runs.make_ready(out, "derivations.html", "derivations.tex", "derivations.json")
+    keys = _known(ids)
+    from verify.derivations import examined_records
+    from verify.report import write_derivations
+    from verify.stopping import stoppable_workers
+
+    with _progress() as progress, stoppable_workers(min(2, len(keys))) as executor:
+        records, refuted = examined_records(keys, executor, progress)
+    for key, reason in refuted.items():
+        click.echo(f"{key}: a step of its derivation is refuted: {reason}", err=True)
+    if refuted:
+        click.echo("nothing is written", err=True)
+        return runs.WRONG
+    for path in write_derivations(records, out):
+        click.echo(path)
+    return runs.EXPECTED
+
+
+@main.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@_options_of_verify
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
+def verify(ids: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Verify claims and print the verdicts.
+
+    All claims by default. The run's directory gets results.json, the same for the same seed, inputs and versions, and
+    timings.json.
+
+    Example: widelimit verify eq36 eq40 --tier standard --seed 7 --run reports/ntk
+    """
+    results, path = _verified(ids, **options)
+    if as_json:
+        click.echo(runs.to_text(results), nl=False)
+    else:
+        _print_verdicts(results)
+        click.echo(path)
+    return runs.outcome(results)
+
+
+@main.command()
+@click.argument("run_to_render", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@_options_of_verify
+@click.pass_context
+def report(ctx: click.Context, run_to_render: Path | None, **options: Any) -> int:
+    """Write the report of a run.
+
+    RUN is a directory or its results.json; without it every claim is verified first. report.html is written beside
+    results.json. The last line on standard output is the path of the report.
+
+    Example: widelimit report reports/latest
+    """
+    if run_to_render is None:
+        results, path = _verified((), "report.html", **options)
+        directory = path.parent
+    else:
+        given = [name for name in options if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
+        if given:
+            raise UserError(
+                f"expected either a run to report or options of a new one, got {run_to_render} and --{given[0]}; drop one"
+            )
+        results, directory = runs.read_run(run_to_render)
+        runs.make_ready(directory, "report.html")
+    from verify.report import write_report
+
+    _print_verdicts(results)
+    click.echo(write_report(results, directory))
+    return runs.outcome(results)
+
+
+def _verified(
+    ids: Sequence[str], *more: str, tier: str, seed: int, run: Path, inputs: Path | None, workers: int
+) -> tuple[dict[str, Any], Path]:
+    """Return the results of a new run and where they were written."""
+    runs.make_ready(run, runs.RESULTS, runs.TIMINGS, *more)
+    keys = _known(ids)
+    from verify.inputs import default_inputs, read_inputs
+
+    try:
+        chosen = default_inputs() if inputs is None else read_inputs(inputs)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    from verify import suite
+    from verify.stopping import stoppable_workers
+
+    stages = runs.Stages()
+    with _progress() as progress, stoppable_workers(workers) as executor:
+
+        def told(stage: str, fraction: float) -> None:
+            stages.enter(stage)
+            progress(stage, fraction)
+
+        command = runs.command_of(keys if ids else (), tier, seed, inputs.name if inputs else None)
+        results = suite.run(keys, suite.TIERS[tier], seed, chosen, executor, told, command)
+    stages.enter("writing")
+    return results, runs.write_run(results, stages.seconds, workers, run)
+
+
+def _known(ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of claims in the registry's order, each once; all if none are given."""
+    from derive.lecture import CLAIMS
+
+    try:
+        for key in ids:
+            CLAIMS[key]
+    except KeyError as error:
+        raise UserError(f"{error.args[0]} widelimit list shows all") from error
+    return tuple(key for key in CLAIMS if not ids or key in ids)
+
+
+def _last_verdict(key: str, run: Path | None) -> list[Any]:
+    from verify.screen import last_verdict
+
+    newest = runs.newest_run(run or LATEST)
+    if newest is None and run is None:
+        return [f"none yet: widelimit verify {key}"]
+    try:
+        results, directory = runs.read_run(newest or run or LATEST)
+    except UserError as error:
+        if run is not None:
+            raise
+        return [f"unknown: {error}"]  # a broken run that was not asked for must not hide the claim
+    return list(last_verdict(results, directory, key))
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def _print_verdicts(results: dict[str, Any]) -> None:
+    from verify.screen import verdict_lines, verdict_table
+
+    console = _console()
+    console.print(verdict_table(results))
+    for line in verdict_lines(results):
+        console.print(line)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Yield a progress callback: a bar on a terminal, otherwise a line for each change of stage."""
+    console = _console(stderr=True)
+    if console.is_terminal:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+        ) as bars:
+            task = bars.add_task("starting", total=1.0)
+            yield lambda stage, fraction: bars.update(task, description=stage, completed=fraction)
+        return
+    last: list[str] = []
+
+    def line(stage: str, fraction: float) -> None:
+        if last != [stage]:
+            click.echo(stage, err=True)
+            last[:] = [stage]
+
+    yield line
+
+
+if __name__ == "__main__":
+    main()

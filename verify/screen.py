@@ -1,0 +1,171 @@
+"""Claims, derivations and verdicts as they read on a terminal: rich renderables, printed by the command line alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from derive.claim import Claim
+from verify.report.words import interval, number, plural
+
+WIDE = 96
+"""Columns from which the list of claims has a column for what each rests on."""
+COLOURS = {"confirmed": "green", "refuted": "bold red", "inconclusive": "yellow"}
+BEYOND = "beyond the lecture"
+
+
+def claim_table(claims: Iterable[Claim], columns: int) -> Table:
+    """Return the list of claims: id, equation, status as printed, what each rests on."""
+    wide = columns >= WIDE
+    table = _table("claim")
+    table.add_column("equation", max_width=None if wide else 8)
+    table.add_column("as printed" if wide else "as printed, rests on", overflow="fold")
+    if wide:
+        table.add_column("rests on", overflow="fold")
+    for claim in claims:
+        status = str(claim.status or BEYOND)
+        parents = [f"← {parent}" for parent in claim.rests_on]
+        cells = [status, ", ".join(claim.rests_on)] if wide else ["\n".join([status, *parents])]
+        table.add_row(*map(Text, (claim.id, claim.equation or "–", *cells)))
+    return table
+
+
+def claim_entry(claim: Claim) -> dict[str, Any]:
+    """Return a claim of the list as a JSON-able record."""
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "section": claim.section,
+        "equation": claim.equation,
+        "kind": str(claim.kind),
+        "status_as_printed": None if claim.status is None else str(claim.status),
+        "rests_on": list(claim.rests_on),
+    }
+
+
+def claim_page(
+    claim: Claim, record: Mapping[str, Any], as_printed: Mapping[str, Any] | None, last: Iterable[RenderableType]
+) -> Iterator[RenderableType]:
+    """Yield everything about one claim.
+
+    Args:
+        claim: the claim.
+        record: the record of its theorem.
+        as_printed: what becomes of the statement as printed, where that is wrong; otherwise None.
+        last: its last verdict, see :func:`last_verdict`.
+    """
+    yield Text.assemble((claim.id, "bold"), f"  {claim.title}")
+    section = f", section {claim.section}" if claim.section else ""
+    where = f"equation {claim.equation}{section}: {claim.status}" if claim.equation else f"{claim.status or BEYOND}"
+    yield Text(f"{where}; {claim.kind}")
+    yield from _part("Statement", [record["statement"]["text"]])
+    yield from _part("where", [item["text"] for item in record["where"]])
+    yield from _part("Assumptions", record["assumptions"])
+    yield from _part("Limits", record["limits"])
+    yield from _part("Rests on", [", ".join(claim.rests_on)] if claim.rests_on else [])
+    yield Text("\nDerivation", "bold")
+    yield _indented(Text(record["start"]["text"]))
+    for step in record["steps"]:
+        yield _indented(Text.assemble((step["rule"], "cyan"), (f": {step['why']}", "dim")), 4)
+        yield _indented(Text(f"{step['relation']} {step['text']}"))
+    if as_printed is not None:
+        yield Text("\nAs the lecture prints it", "bold")
+        yield _indented(Text(as_printed["statement"]["text"]))
+        yield _indented(_verdict(as_printed["verdict"], f": {as_printed['counterexample']}"))
+        yield _indented(Text(f"instead: {as_printed['correction']}"))
+    yield from _part("Planted errors that every check must catch", [mutant.name for mutant in claim.mutants()])
+    yield Text("\nLast verdict", "bold")
+    for line in last:
+        yield _indented(line)
+
+
+def last_verdict(results: Mapping[str, Any], directory: Path, key: str) -> Iterator[RenderableType]:
+    """Yield the verdict on a claim in a run, check by check; one line if the run did not look at it."""
+    run = results["run"]
+    which = f"{directory}, tier {run['tier']}, seed {run['seed']}"
+    found = next((claim for claim in results["claims"] if claim["id"] == key), None)
+    if found is None:
+        yield Text(f"none: the run in {which} was about other claims")
+        return
+    yield _verdict(found["verdict"], f" ({which})")
+    for check in found["checks"]:
+        caught, planted = _caught(check["mutants"])
+        numbers = f", {interval(check['interval'])} {check['unit']}" if check["interval"] else ""
+        samples = f", {plural(check['samples'], 'network')}" if check["samples"] else ""
+        errors = f", {caught} of {plural(planted, 'planted error')} caught" if planted else ""
+        yield _verdict(check["verdict"], f"  {check['name']}{numbers}{samples}{errors}")
+
+
+def verdict_table(results: Mapping[str, Any]) -> Table:
+    """Return the claims of a run with their verdicts."""
+    table = _table("claim")
+    table.add_column("verdict")
+    table.add_column("checks", justify="right")
+    table.add_column("caught", justify="right")
+    for claim in results["claims"]:
+        caught, planted = _caught([mutant for check in claim["checks"] for mutant in check["mutants"]])
+        verdict = _verdict(claim["verdict"])
+        table.add_row(Text(claim["id"]), verdict, str(len(claim["checks"])), f"{caught}/{planted}")
+    return table
+
+
+def verdict_lines(results: Mapping[str, Any]) -> Iterator[Text]:
+    """Yield what stands below the table: the counts, and each claim that did not come out as expected with the reason."""
+    claims = results["claims"]
+    counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in COLOURS}
+    told = [f"{number(count)} {verdict}" for verdict, count in counts.items() if count]
+    yield Text(f"{plural(len(claims), 'claim')}: {', '.join(told)} (caught: planted errors that the checks told apart)")
+    wrong = [claim for claim in claims if claim["printed"]]
+    if wrong:
+        refuted = sum(claim["printed"]["verdict"] == "refuted" for claim in wrong)
+        yield Text(f"Statements printed wrong: {refuted} of {len(wrong)} refuted as printed.")
+    for claim in claims:
+        for check in claim["checks"]:
+            if check["verdict"] != "confirmed":
+                yield Text.assemble(f"{claim['id']}: {check['name']}: ", _verdict(check["verdict"]), f", {_why(check)}")
+        if claim["printed"] and claim["printed"]["verdict"] != "refuted":
+            reason = claim["printed"]["counterexample"]
+            yield Text.assemble(f"{claim['id']} as printed: ", _verdict(claim["printed"]["verdict"]), f", {reason}")
+        if claim["verdict"] == "confirmed" and claim["resting"]:
+            yield Text(f"{claim['id']} rests on what is not confirmed: {', '.join(claim['resting'])}")
+
+
+def _why(check: Mapping[str, Any]) -> str:
+    survived = [m["name"] for m in check["mutants"] if not (m["killed"] or m["equivalent"])]
+    if check["interval"]:
+        allowed = f"{interval(check['interval'])} {check['unit']} where {number(check['allowed'])} is allowed"
+        return f"{allowed}; not caught: {', '.join(survived)}" if survived else allowed
+    return f"not caught: {', '.join(survived)}" if survived else str(check["note"])
+
+
+def _caught(mutants: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    real = [mutant for mutant in mutants if not mutant["equivalent"]]
+    return sum(mutant["killed"] for mutant in real), len(real)
+
+
+def _table(first: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(first, no_wrap=True)  # ids are for copying
+    return table
+
+
+def _verdict(verdict: str, after: str = "") -> Text:
+    return Text.assemble((verdict, COLOURS[verdict]), after)
+
+
+def _part(heading: str, lines: Iterable[str]) -> Iterator[RenderableType]:
+    lines = list(lines)
+    if lines:
+        yield Text(f"\n{heading}", "bold")
+        yield from (_indented(Text(line)) for line in lines)
+
+
+def _indented(line: RenderableType, by: int = 2) -> Padding:
+    return Padding(line, (0, 0, 0, by))

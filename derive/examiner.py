@@ -20,7 +20,7 @@ from derive.explicit_matrices import examine_flow, examine_rewriting
 from derive.explicit_network import TwoLayerNetwork
 from derive.instances import Instance, dimensions, environments
 from derive.laws import GaussianProcess, Law
-from derive.model import Model
+from derive.model import Hypothesis, Model
 from derive.operators import Operator
 from derive.rules.inference import scalar_of
 from derive.rules.traversal import named
@@ -69,7 +69,7 @@ def examine_step(step: Step, theorem: Theorem) -> int:
 
 @cache
 def _rewriting(step: Step) -> int:
-    """Return the number of instances a rewriting was re-checked at; theorems that share a step share its examination."""
+    """Return the number of instances a rewriting was re-checked at; theorems may share a step and its examination."""
     before, after = step.before, step.after
     if isinstance(before, Operator):
         return examine_rewriting(step)
@@ -99,7 +99,8 @@ def instances_for(model: Model, *expressions: Expression, assumed: Assumed | Non
 def _instances(step: Step, *expressions: Expression) -> list[Instance]:
     assumed: Assumed = {}
     conditional = [p for p in step.used.premises if p.relation == "→" or p.hypotheses]
-    for statement in (*step.used.hypotheses, *conditional):  # what a step may assume is fixed to hold in the instance
+    assumptions: tuple[Hypothesis | Theorem, ...] = (*step.used.hypotheses, *conditional)
+    for statement in assumptions:  # what a step may assume is fixed to hold in the instance
         if _is_name(statement.lhs) and isinstance(statement.rhs, Expression):
             subject = named(statement.lhs)
             assumed[subject.head, subject.layer] = (subject.indices, statement.rhs)
@@ -220,7 +221,7 @@ def _vanishing_fourth_cumulants(step: Step, theorem: Theorem) -> int:
 
 
 def _induction(step: Step, theorem: Theorem) -> int:
-    """Check every definition the theorem introduces on an explicit network, and that its conclusion is the last of them."""
+    """Check every definition the theorem introduces on an explicit network, and that its conclusion is the last."""
     network = TwoLayerNetwork(theorem)
     for where in theorem.where:
         exact, claimed = network.exact(where), network.claimed(where)

@@ -1,7 +1,8 @@
 """What is random and how: the probability model that gives the factors of a term their meaning.
 
 A model says which families are independent standard normals, which are functions of the pre-activations of the layer
-below, which are data, and what the defined names stand for. Rules ask it; the examiner builds concrete instances from it.
+below, which are data, and what the defined names stand for. Rules ask it; the examiner builds concrete instances from
+it.
 """
 
 from __future__ import annotations

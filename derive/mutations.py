@@ -15,7 +15,8 @@ PERCENT_2 = sp.Rational(51, 50)
 
 def scaled(expression: Expression, factor: sp.Expr = PERCENT_2) -> Expression:
     """Return the expression times a constant."""
-    return factor * expression
+    result: Expression = factor * expression
+    return result
 
 
 def swapped_sigmas(expression: Expression) -> Expression:

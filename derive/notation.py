@@ -1,9 +1,9 @@
 """Symbols of the theory, said once.
 
-Layers. ``z^1 = sigma_w/sqrt(d) W^1 x + sigma_b b^1`` and ``z^l = sigma_w/sqrt(N_l) W^l phi(z^{l-1}) + sigma_b b^l`` with all
-entries of W and b independent standard normals (the NTK parameterization). Layer l has ``N_l`` inputs and ``N_{l+1}``
-units, so ``N_1 = d``. ``K^l`` and ``Theta^l`` are the limits of the covariance and of the tangent kernel of one unit of
-layer l; a network with L hidden layers has outputs ``z^{L+1}``. Papers differ by one in this index.
+Layers. ``z^1 = sigma_w/sqrt(d) W^1 x + sigma_b b^1`` and ``z^l = sigma_w/sqrt(N_l) W^l phi(z^{l-1}) + sigma_b b^l``
+with all entries of W and b independent standard normals (the NTK parameterization). Layer l has ``N_l`` inputs and
+``N_{l+1}`` units, so ``N_1 = d``. ``K^l`` and ``Theta^l`` are the limits of the covariance and of the tangent kernel
+of one unit of layer l; a network with L hidden layers has outputs ``z^{L+1}``. Papers differ by one in this index.
 """
 
 import sympy as sp

@@ -222,7 +222,7 @@ def substituted(operator: Operator, letter: Letter, by: Operator) -> Operator:
 
 
 def _spliced(operator: Operator, letters: tuple[Letter, ...], start: int, length: int, by: Operator) -> Operator:
-    """Return the operator with ``length`` letters of one word from ``start`` replaced, its function kept at its joints."""
+    """Return the operator with ``length`` letters of one word from ``start`` replaced, its function kept in place."""
     pieces = operator.words[letters]
     before = _joints(letters[:start], operator.rows) - (letters[start].rows == TRAINING)
     closes = letters[start + length - 1].columns == TRAINING

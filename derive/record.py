@@ -33,7 +33,8 @@ def theorem_record(theorem: Theorem, name: str, title: str, examination: Examina
 
     Args:
         theorem: the theorem.
-        name, title: its permanent name and what it says, in words.
+        name: its permanent name.
+        title: what it says, in words.
         examination: the record of its re-checking, or None if it was not examined (every step then says 0).
     """
     counts = examination.instances if examination else (0,) * len(theorem.steps)

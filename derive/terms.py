@@ -1,7 +1,7 @@
 """Expressions over families indexed by symbolic widths: sums, deltas, expectations, derivatives.
 
-An :class:`Expression` is a finite sum of ``coefficient * Sum_{bound indices} product of factors``. Three choices make it
-safe where SymPy's ``Sum`` and ``IndexedBase`` are not:
+An :class:`Expression` is a finite sum of ``coefficient * Sum_{bound indices} product of factors``. Three choices make
+it safe where SymPy's ``Sum`` and ``IndexedBase`` are not:
 
 * an index carries the dimension it ranges over, so "k is in range" is typing and no Piecewise ever appears;
 * binding is canonical up to renaming, so equality of expressions is equality of normal forms;
@@ -189,7 +189,8 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[Factor, ...]) -> Product
         raise ValueError(f"more than {_MOST_BOUND_OF_ONE_DIMENSION} bound indices of one dimension in a term")
     best: tuple[tuple[str, ...], Product] | None = None
     for orders in product(*(permutations(members) for _, members in groups)):
-        renamed, names = [], {}
+        renamed: list[Index] = []
+        names: dict[Index, Index] = {}
         for (dimension, _), order in zip(groups, orders, strict=True):
             for index in order:
                 names[index] = Index(dummies[len(renamed)], dimension)
@@ -276,7 +277,7 @@ class Expression:
         return Expression((bound, tuple(_map_factor(f, change) for f in factors), c) for bound, factors, c in self)
 
     def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> Expression:
-        """Return the same statement about another layer: ``value`` for ``symbol`` in layers, dimensions and coefficients."""
+        """Return the same statement about another layer: ``value`` for ``symbol`` everywhere in it."""
 
         def index_at(i: Index) -> Index:
             return Index(i.name, i.dimension.subs(symbol, value))

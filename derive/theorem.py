@@ -1,8 +1,9 @@
 """Theorems: statements that carry their derivation, their assumptions and their limits.
 
 Only the rules build theorems. Python cannot enforce this against ill will; it is enforced against accident: the
-constructor wants a key that only :func:`rule` and :func:`inference` hold, and every step keeps what the examiner needs to re-check it
-by an independent path. What is trusted is the small set of rules, the term constructors and SymPy's scalar arithmetic.
+constructor wants a key that only :func:`rule` and :func:`inference` hold, and every step keeps what the examiner
+needs to re-check it by an independent path. What is trusted is the small set of rules, the term constructors and
+SymPy's scalar arithmetic.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Both sides of a theorem as ordinary SymPy, for display and further use outside the trusted core.
 
-Sums become ``Sum``, families ``IndexedBase``, deltas ``KroneckerDelta``, activations and expectations undefined functions,
-functions of Theta a product of noncommutative symbols. What SymPy does with them afterwards (it captures bound variables
-in ``subs`` and ``diff``) is not checked by anything here.
+Sums become ``Sum``, families ``IndexedBase``, deltas ``KroneckerDelta``, activations and expectations undefined
+functions, functions of Theta a product of noncommutative symbols. What SymPy does with them afterwards (it captures
+bound variables in ``subs`` and ``diff``) is not checked by anything here.
 """
 
 from __future__ import annotations

@@ -75,11 +75,12 @@ def test_steep_activations_keep_their_digits(variance):
 
 
 def integral(powers: tuple[int, int, int, int], name: str, a: float, b: float, c: float) -> float:
-    """E[phi(u)^i phi(v)^j phi'(u)^m phi'(v)^n]: Gauss-Hermite for erf, for relu a radius times an angle."""
+    """E[phi(u)^i phi(v)^j phi'(u)^m phi'(v)^n]: the trapezoidal rule for erf, for relu a radius times an angle."""
     i, j, m, n = powers
     along, across = c / np.sqrt(a), np.sqrt(max(b - c * c / a, 0.0))
     if name == "erf":
-        t, w = np.polynomial.hermite_e.hermegauss(90)
+        t = np.linspace(-9, 9, 361)  # the trapezoidal rule converges exponentially for analytic functions that decay
+        w = np.exp(-t * t / 2) * (t[1] - t[0])
         u, v = np.sqrt(a) * t[:, None] + 0 * t, along * t[:, None] + across * t
         values = special.erf(u) ** i * special.erf(v) ** j * bell(u) ** m * bell(v) ** n
         return float(w @ values @ w) / (2 * np.pi)
@@ -214,8 +215,8 @@ def test_the_first_layer_of_a_changed_network_is_changed():
     wrong = network.with_recursion(
         first_kernel=mutations.scaled(network.with_recursion().recursion.first_kernel)  # type: ignore[union-attr]
     )
-    ratio = layer_two(wrong, X, 4).nngp_variance / layer_two(network, X, 4).nngp_variance
-    np.testing.assert_allclose(ratio[:2, :2], 1.02**2, rtol=1e-10)
+    changed, derived = (layer_two(net, X[:2], 4).nngp_variance for net in (wrong, network))
+    np.testing.assert_allclose(changed, 1.02**2 * derived, rtol=1e-10)
 
 
 def test_the_variance_falls_like_one_over_the_width():

@@ -25,15 +25,13 @@ F0 = np.array([[0.3, 0.6], [-0.8, 0.1], [0.45, -0.2]])
 TEST_F0 = np.array([[0.7, -1.1], [0.2, 0.5]])
 
 
-def test_jacobian(jacobian):
+def beside(jacobian):
+    """Jacobian of two test inputs with as many parameters."""
     return np.array([[0.5, -0.9, 0.2, 0.3], [1.2, 0.1, -0.7, -0.4]])[:, : jacobian.shape[1]]
 
 
-test_jacobian.__test__ = False
-
-
 def letters(jacobian, outputs=None):
-    known = {"Y": Y, "f_0(X)": F0, "f_0(x)": TEST_F0, "Theta(x,X)": test_jacobian(jacobian) @ jacobian.T}
+    known = {"Y": Y, "f_0(X)": F0, "f_0(x)": TEST_F0, "Theta(x,X)": beside(jacobian) @ jacobian.T}
     return known if outputs is None else {**known, "f_t(X)": outputs}
 
 
@@ -57,7 +55,7 @@ def test_the_theorems_follow_the_integrated_flow(name):
         "eq70": -RATE * jacobian @ jacobian.T @ (outputs - Y),
         "eq71": outputs,
         "eq72": omega,
-        "eq73": TEST_F0 + test_jacobian(jacobian) @ omega,
+        "eq73": TEST_F0 + beside(jacobian) @ omega,
     }
     for claim, value in expected.items():
         for side in (CLAIMS[claim].theorem().rhs, CLAIMS[claim].statement()):
@@ -84,12 +82,11 @@ def test_the_limits_are_those_of_the_pseudo_inverse(name):
     outputs = evaluate(linearized.final_training_outputs().rhs, jacobian, letters(jacobian), RATE, 1e9)
     np.testing.assert_allclose(outputs, F0 + onto_range @ (Y - F0), atol=1e-12)
     tested = evaluate(linearized.final_test_outputs().rhs, jacobian, letters(jacobian), RATE, 1e9)
-    np.testing.assert_allclose(tested, TEST_F0 + test_jacobian(jacobian) @ inverse @ (Y - F0), atol=1e-11)
+    np.testing.assert_allclose(tested, TEST_F0 + beside(jacobian) @ inverse @ (Y - F0), atol=1e-11)
 
 
 def test_duplicated_inputs_with_different_targets_end_at_their_mean():
     jacobian = JACOBIANS["duplicated input"]
-    outputs = evaluate(linearized.final_training_outputs().rhs, jacobian, letters(jacobian), RATE, 1.0)
     same = F0.copy()
     same[2] = same[0]
     outputs = evaluate(

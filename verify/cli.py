@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,7 @@ def _usage_error(error: UserError | click.ClickException) -> int:
     return USAGE
 
 
-@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Program, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="widelimit", prog_name="widelimit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
@@ -254,7 +255,11 @@ def _verified(
     from verify.inputs import default_inputs, read_inputs
 
     try:
-        chosen = default_inputs() if inputs is None else read_inputs(inputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a table of comments, or of complex numbers, is only warned about
+            chosen = default_inputs() if inputs is None else read_inputs(inputs)
+    except Warning as error:
+        raise UserError(f"cannot use {inputs}: {error}; give a table of real numbers, one input per row") from error
     except ValueError as error:
         raise UserError(str(error)) from error
     from verify import suite

@@ -33,12 +33,15 @@ def examined_records(
 
 
 def _groups(ids: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the claims in groups whose derivations share steps, so that one process examines what they share once."""
+    """Return the claims in groups whose derivations share steps, so that one process examines what they share once.
+
+    Groups of later claims come first: they take longest, and must not be what is waited for at the end.
+    """
     groups: dict[str, list[str]] = {}
     for key in ids:
         topic = "duals" if key.startswith("dual.") else CLAIMS[key].slot or "other"
         groups.setdefault(topic, []).append(key)
-    return [tuple(group) for group in groups.values()]
+    return [tuple(group) for group in reversed(groups.values())]
 
 
 def _records(ids: Sequence[str]) -> list[dict[str, Any] | str]:

@@ -121,7 +121,8 @@ def _squared_spread(sample: Sample, centre: FloatArray) -> FloatArray:
 def _mean_relative(squares: FloatArray, scale: FloatArray) -> FloatArray:
     """Return the mean over entries of squared deviations relative to the squared scale of their pair, (n, 1)."""
     repeated = np.tile(scale**2, squares.shape[1] // len(scale))
-    return np.mean(squares / repeated, axis=1, keepdims=True)
+    result: FloatArray = np.mean(squares / repeated, axis=1, keepdims=True)
+    return result
 
 
 STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {

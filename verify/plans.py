@@ -1,7 +1,7 @@
 """What to measure for a claim: targets, mutants and the statistics of networks that decide between them.
 
-A plan is fixed before anything is sampled. Its target comes from the claim's statement by lowering, its mutants' targets
-from their statements by the same way, so a check can tell them apart only by what the networks show.
+A plan is fixed before anything is sampled. Its target comes from the claim's statement by lowering, its mutants'
+targets from their statements by the same way, so a check can tell them apart only by what the networks show.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ WIDTH = 16
 """Hidden width of the networks with exact finite-width laws: small, so that a million are cheap."""
 DEEP_WIDTHS = (16, 32, 64, 128)
 MODEL_ERROR = 1.0 / (DEEP_WIDTHS[0] * DEEP_WIDTHS[-1])
-"""Allowed relative error of the extrapolated mean, one over the product of its widths. The extrapolation removes the term
-in 1/N; the next is its coefficient over that product, and a coefficient of at most 1 was chosen, not derived."""
+"""Allowed relative error of the extrapolated mean, one over the product of its widths. The extrapolation removes the
+term in 1/N; the next is its coefficient over that product, and a coefficient of at most 1 was chosen, not derived."""
 EQUIVALENT = 1e-12
 """Relative distance below which a mutant is the statement itself, up to rounding (chosen)."""
 RATE, RATE_ALLOWED, RATE_RESOLUTION = -0.5, 0.05, 0.25
-"""Exponent of the fluctuations, the error of the fitted model that is allowed (chosen), and half the distance of the nearest
-wrong exponent."""
+"""Exponent of the fluctuations, the error of the fitted model that is allowed (chosen), and half the distance of the
+nearest wrong exponent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -362,7 +362,7 @@ def _extrapolated(claim: Claim, inputs: Inputs, resolution: float, tangent: bool
 
 
 def _rates(claim: Claim, inputs: Inputs, hidden_layers: int, tangent: bool) -> tuple[Plan, ...]:
-    """Return plans for the exponent of the root mean square error along widths, with the exact line where it is known."""
+    """Return plans for the exponent of the root mean square error along widths, with the exact line if it is known."""
     plans = []
     for activation in ACTIVATIONS:
         net = _net(activation, hidden_layers)

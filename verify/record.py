@@ -84,7 +84,7 @@ class CheckResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record with infinities as null, since JSON has none."""
-        return _plain(
+        record: dict[str, Any] = _plain(
             {
                 "name": self.name,
                 "kind": self.kind,
@@ -132,6 +132,7 @@ class CheckResult:
                 ],
             }
         )
+        return record
 
 
 @dataclass(frozen=True, slots=True)

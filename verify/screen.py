@@ -62,11 +62,12 @@ def claim_page(
         last: its last verdict, see :func:`last_verdict`.
     """
     yield Text.assemble((claim.id, "bold"), f"  {claim.title}")
+    equations = "equations" if "," in (claim.equation or "") else "equation"
     section = f", section {claim.section}" if claim.section else ""
-    where = f"equation {claim.equation}{section}: {claim.status}" if claim.equation else f"{claim.status or BEYOND}"
+    where = f"{equations} {claim.equation}{section}: {claim.status}" if claim.equation else f"{claim.status or BEYOND}"
     yield Text(f"{where}; {claim.kind}")
     yield from _part("Statement", [record["statement"]["text"]])
-    yield from _part("where", [item["text"] for item in record["where"]])
+    yield from _part("Where", [item["text"] for item in record["where"]])
     yield from _part("Assumptions", record["assumptions"])
     yield from _part("Limits", record["limits"])
     yield from _part("Rests on", [", ".join(claim.rests_on)] if claim.rests_on else [])
@@ -168,4 +169,4 @@ def _part(heading: str, lines: Iterable[str]) -> Iterator[RenderableType]:
 
 
 def _indented(line: RenderableType, by: int = 2) -> Padding:
-    return Padding(line, (0, 0, 0, by))
+    return Padding(line, (0, 0, 0, by), expand=False)

@@ -75,7 +75,7 @@ class Moments:
         samples, origin = np.asarray(values, dtype=np.float64), np.asarray(shift, dtype=np.float64)
         if samples.ndim != 2 or samples.shape[1:] != origin.shape:
             raise ValueError(
-                f"expected values (n, d) and a shift (d,), got {samples.shape} and {origin.shape}: one replicate per row"
+                f"expected values (n, d) and a shift (d,), got {samples.shape}, {origin.shape}: one replicate per row"
             )
         # Replicates along the contiguous axis: NumPy then sums pairwise, with an error that grows as log n, not n.
         centred = np.ascontiguousarray((samples - origin).T)
@@ -188,12 +188,12 @@ def combination_interval(
     sample γ = skewness / √n. The interval is infinite where c > 3, the sample being too small for its skewness, and
     where a sample has fewer than z³ replicates, too few to see the skewness that matters at that level.
 
-    Derived: exp(±γ z³/3) is the leading factor of the far tail of a t statistic; Bonferroni. Chosen: to use it with the
-    estimated skewness, always on the unfavourable side; the two refusals. Calibrated by simulation, not a theorem: for
-    normal, chi-squared and lognormal(≤ 1) replicates the errors stay within the `safety` of the error budget from 300
-    replicates on; at 100 the worst seen was 4.6 times alpha (lognormal(1), alpha = 1e-3). Without the second refusal
-    it would be thousands of times alpha at 30 replicates and alpha = 1e-9. Conservative for several samples: the smallest degrees of
-    freedom, and third moments that may not cancel.
+    Derived: exp(±γ z³/3) is the leading factor of the far tail of a t statistic; Bonferroni. Chosen: to use it with
+    the estimated skewness, always on the unfavourable side; the two refusals. Calibrated by simulation, not a
+    theorem: for normal, chi-squared and lognormal(≤ 1) replicates the errors stay within the `safety` of the error
+    budget from 300 replicates on; at 100 the worst seen was 4.6 times alpha (lognormal(1), alpha = 1e-3). Without the
+    second refusal it would be thousands of times alpha at 30 replicates and alpha = 1e-9. Conservative for several
+    samples: the smallest degrees of freedom, and third moments that may not cancel.
 
     Zero spread is not a z-score of 0. An entry that came out the same in every replicate gets the point it came out
     at, up to what rounding can hide (`Moments.hidden_variance`, `rounding`), and so is compared exactly: a constant

@@ -87,7 +87,9 @@ class _Ensembles:
         self.blocks[ensemble] = max(first, up_to)
         statistics = tuple(self.statistics[ensemble])
         return [
-            executor.submit(_sample_blocks, ensemble, self.inputs.x, statistics, self.seed, start, min(start + 8, up_to))
+            executor.submit(
+                _sample_blocks, ensemble, self.inputs.x, statistics, self.seed, start, min(start + 8, up_to)
+            )
             for start in range(first, up_to, 8)
         ]
 
@@ -161,7 +163,7 @@ def run(
         plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution))
     budget = ErrorBudget.share(FALSE_ALARMS, [plan.name for plan in plans]) if plans else None
     sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress)
-    deterministic = {}
+    deterministic: dict[str, Any] = {}
     for done in as_completed(waiting):
         deterministic.update(zip(waiting[done], done.result(), strict=True))
         progress("derivations", len(deterministic) / len(keys))
@@ -172,7 +174,9 @@ def run(
     ]
     records = [claim.to_json() for claim in claims]
     spent = sum(budget.alpha(*plan.name) for plan in plans) if budget else 0.0
-    shares = [{"claim": c, "check": k, "alpha": budget.alpha(c, k)} for c, k in (p.name for p in plans)] if budget else []
+    shares = (
+        [{"claim": c, "check": k, "alpha": budget.alpha(c, k)} for c, k in (p.name for p in plans)] if budget else []
+    )
     return {
         "schema": SCHEMA,
         "run": {

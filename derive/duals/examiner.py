@@ -1,7 +1,7 @@
 """The examiner of duals: Price's theorem as an identity, values at c = 0 and at c of both signs against integrals.
 
-Price's identity holds a dual against that of the derivative, which the same calculus finds; the integrals of the density
-share nothing with the calculus.
+Price's identity holds a dual against that of the derivative, which the same calculus finds; the integrals of the
+density share nothing with the calculus.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def examine_dual(step: Step) -> int:
         raise StepRefuted(f"Price's identity fails for {after.expression}: its derivative by c is not {expected}")
     for first, second in _VARIANCES:
         value = after.expression.subs({a: first, b: second, c: 0, D: first * second}).evalf(_DIGITS)
-        product = _mean(before.activation, before.order, first) * _mean(before.activation, before.order, second)
-        if abs(mpmath.mpf(str(value)) - product) > mpmath.mpf(10) ** (5 - _DIGITS) * (1 + abs(product)):
-            raise StepRefuted(f"at a = {first}, b = {second}, c = 0: {value} against the product of means {product}")
+        of_means = _mean(before.activation, before.order, first) * _mean(before.activation, before.order, second)
+        if abs(mpmath.mpf(str(value)) - of_means) > mpmath.mpf(10) ** (5 - _DIGITS) * (1 + abs(of_means)):
+            raise StepRefuted(f"at a = {first}, b = {second}, c = 0: {value} against the product of means {of_means}")
     expression = before.activation.derivative if before.order else before.activation.expression
     numeric = sp.lambdify(notation.z, expression, [{"Max": np.maximum}, "scipy", "numpy"])
 

@@ -3,11 +3,11 @@
 * tilt: ``exp(alpha u^2 + beta v^2)`` is absorbed in the Gaussian, which changes its covariance by a rational map;
 * Stein: ``E[u g] = a E[dg/du] + c E[dg/dv]`` lowers the power;
 * slice: ``E[delta(u) h(v)] = h averaged over v given u = 0, times the density of u at 0``;
-* Price: ``d/dc E[f(u) g(v)] = E[f'(u) g'(v)]``, integrated from c = 0, where an odd factor makes the mean vanish. The only
-  integral is ``int k dc / sqrt(P - Q c^2) = k / sqrt(Q) atan2(sqrt(Q) c, sqrt(P - Q c^2))``.
+* Price: ``d/dc E[f(u) g(v)] = E[f'(u) g'(v)]``, integrated from c = 0, where an odd factor makes the mean vanish. The
+  only integral is ``int k dc / sqrt(P - Q c^2) = k / sqrt(Q) atan2(sqrt(Q) c, sqrt(P - Q c^2))``.
 
-The determinant ``D = ab - c^2`` is a symbol of its own and is never re-expanded: fully correlated pairs are D = 0, with no
-limits to take, and the emitted formula has no cancellation in ``ab - c^2``.
+The determinant ``D = ab - c^2`` is a symbol of its own and is never re-expanded: fully correlated pairs are D = 0,
+with no limits to take, and the emitted formula has no cancellation in ``ab - c^2``.
 """
 
 from __future__ import annotations

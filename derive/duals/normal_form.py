@@ -1,7 +1,8 @@
 """Normal forms of duals: rational functions of a, b, c, D times roots and arctangents, and the zero test.
 
-Zero is decided by a normal form: roots are generators with ``r^2 = p``, arctangents are generators, D is ``ab - c^2``. A
-polynomial that vanishes is zero for certain; the test is complete when the generators are algebraically independent.
+Zero is decided by a normal form: roots are generators with ``r^2 = p``, arctangents are generators, D is
+``ab - c^2``. A polynomial that vanishes is zero for certain; the test is complete when the generators are
+algebraically independent.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def factored(expression: sp.Expr) -> sp.Expr:
 
 
 def tidied(expression: sp.Expr) -> sp.Expr:
-    """Return a dual with arctangents and roots collected, scaled and turned so that no digits cancel near c = -sqrt(ab)."""
+    """Return a dual with arctangents and roots collected, turned so that no digits cancel near c = -sqrt(ab)."""
     scaled = sp.expand(sp.expand(expression).replace(Atan2, _without_denominators))
     angles = sorted(scaled.atoms(Atan2), key=str)
     rest = scaled.subs(dict.fromkeys(angles, 0))

@@ -25,8 +25,8 @@ def gaussian_mean(
 ) -> float:
     """Return E[function(u, v)] for a centred Gaussian pair with variances a, b, covariance c and determinant D = ab - c^2.
 
-    Degenerate pairs (a = 0, b = 0 or D = 0) are allowed. The function must be smooth off the lines u = 0 and v = 0 and grow
-    at most polynomially.
+    Degenerate pairs (a = 0, b = 0 or D = 0) are allowed. The function must be smooth off the lines u = 0 and v = 0
+    and grow at most polynomially.
     """
     along, across = (c / np.sqrt(a), np.sqrt(D / a)) if a > 0 else (0.0, np.sqrt(b))
     kinks = [np.pi / 2, 3 * np.pi / 2]  # u = sqrt(a) r cos(angle) vanishes

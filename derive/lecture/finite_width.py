@@ -1,7 +1,7 @@
 """Exact laws at finite width: mean and variance of the empirical kernels of one layer on iid units.
 
-With the first layer below (l = 2) both hypotheses, iid units and a deterministic diagonal tangent kernel, hold exactly, so
-these are statements about finite networks. They go beyond the lecture, which only has the limits.
+With the first layer below (l = 2) both hypotheses, iid units and a deterministic diagonal tangent kernel, hold exactly,
+so these are statements about finite networks. They go beyond the lecture, which only has the limits.
 """
 
 from functools import cache
@@ -105,11 +105,12 @@ def kernel_variance_statement() -> Expression:
     """Return ``sigma_w^4/N (E[phi^2 phi'^2] - E[phi phi']^2)`` for equal outputs, 0 for different ones."""
     k, m = (Index(name, width(layer + 1)) for name in ("k", "k'"))
     spread = _powers(2, 0) - _powers(1, 0) * _powers(1, 0)
-    return (sigma_w**4 / width(layer)) * (spread * delta(k, m))
+    statement: Expression = (sigma_w**4 / width(layer)) * (spread * delta(k, m))
+    return statement
 
 
 def tangent_variance_statement() -> Expression:
-    """Return ``sigma_w^4/N (Var[omega] + 2 E[delta^2])`` for equal outputs and ``sigma_w^4/N E[delta^2]`` for different ones.
+    """Return ``sigma_w^4/N (Var[omega] + 2 E[delta^2])`` for equal outputs, ``sigma_w^4/N E[delta^2]`` for others.
 
     Here ``omega = phi phi' + delta`` and ``delta = dphi dphi' Theta^{l-1}``, functions of one unit at both inputs.
     """
@@ -119,7 +120,8 @@ def tangent_variance_statement() -> Expression:
     second = _powers(2, 0) + 2 * (below * _powers(1, 1)) + square
     first = _powers(1, 0) + below * _powers(0, 1)
     equal = (second - first * first + square) * delta(k, m)
-    return (sigma_w**4 / width(layer)) * (equal + square)
+    statement: Expression = (sigma_w**4 / width(layer)) * (equal + square)
+    return statement
 
 
 def _variance_mutants(statement: Expression) -> tuple[Mutant, ...]:
@@ -133,7 +135,7 @@ def _variance_mutants(statement: Expression) -> tuple[Mutant, ...]:
 
 
 def _is_square_of_mean(factors: tuple[object, ...], coefficient: sp.Expr) -> bool:
-    return coefficient.could_extract_minus_sign()
+    return bool(coefficient.could_extract_minus_sign())
 
 
 CLAIMS = (
@@ -150,7 +152,7 @@ CLAIMS = (
     ),
     Claim(
         id="finite-width.ntk-variance",
-        title="Variance of the empirical tangent kernel on iid units, exact at every width, for equal and different outputs",
+        title="Variance of the empirical tangent kernel on iid units, exact at every width, for any outputs",
         kind=Kind.FINITE_WIDTH,
         theorem=tangent_variance,
         statement=tangent_variance_statement,

@@ -1,7 +1,7 @@
 """Section 5.1: gradient flow of the linearized network (eqs 64-74).
 
-With ``J = grad f_0(X)``, ``Theta = J J^T`` and the loss ``1/2 |f(X) - Y|^2`` (a sum), gradient flow of the linear model is
-``d/dt omega = -eta J^T (f_t(X) - Y)``. Source: Lee et al. 2019 (arXiv:1902.06720), section 2.2.
+With ``J = grad f_0(X)``, ``Theta = J J^T`` and the loss ``1/2 |f(X) - Y|^2`` (a sum), gradient flow of the linear
+model is ``d/dt omega = -eta J^T (f_t(X) - Y)``. Source: Lee et al. 2019 (arXiv:1902.06720), section 2.2.
 """
 
 from collections.abc import Callable

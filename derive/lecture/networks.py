@@ -1,6 +1,7 @@
 """The networks of the lecture as models: one layer on data, and one layer on the units of the layer below.
 
-Sources: eqs 11, 12, 21, 37, 38, 47, 48 of the lecture; Jacot, Gabriel and Hongler 2018 (arXiv:1806.07572) for the kernel.
+Sources: eqs 11, 12, 21, 37, 38, 47, 48 of the lecture; Jacot, Gabriel and Hongler 2018 (arXiv:1806.07572) for the
+kernel.
 """
 
 import sympy as sp
@@ -18,7 +19,8 @@ def _affine(of_layer: sp.Expr | int, k: Index, column: Index, incoming: Expressi
     """Return ``sigma_w/sqrt(n) sum_j W_kj a_j + sigma_b b_k`` with ``a_j`` given as an expression in ``column``."""
     scale = sigma_w / sp.sqrt(column.dimension)
     weighted = total(column, atom("W", k, column, layer=of_layer) * incoming)
-    return scale * weighted + sigma_b * atom("b", k, layer=of_layer)
+    result: Expression = scale * weighted + sigma_b * atom("b", k, layer=of_layer)
+    return result
 
 
 def _own_parameters(
@@ -113,7 +115,7 @@ def _one() -> Expression:
 
 
 def tangent_hypothesis(model: Model) -> Hypothesis:
-    """Return the induction hypothesis of the tangent kernel: it is diagonal and deterministic at layer l-1 in the limit."""
+    """Return the induction hypothesis: the tangent kernel of layer l-1 is diagonal and deterministic in the limit."""
     definition = model.definition("Theta", layer - 1)
     assert definition is not None  # the model of a deeper layer defines it
     j, n = definition.indices
@@ -122,8 +124,8 @@ def tangent_hypothesis(model: Model) -> Hypothesis:
         atom("Theta", j, n, at=(X, Y), layer=layer - 1),
         "→",
         atom("Theta_inf", at=(X, Y), layer=layer - 1) * delta(j, n),
-        "the tangent kernel of layer l-1 tends to a deterministic multiple of the identity as N_2, ..., N_{l-1} tend to "
-        "infinity, before N_l does",
+        "the tangent kernel of layer l-1 tends to a deterministic multiple of the identity as N_2, ..., N_{l-1} tend "
+        "to infinity, before N_l does",
     )
 
 

@@ -1,7 +1,7 @@
 """Section 3: covariance and law of the pre-activations, exact where they are, and the NNGP recursion (eqs 14-34, 58).
 
-Sources: Neal 1994; Lee et al. 2017 (arXiv:1711.00165); the route by the conditional law given the layer below is that of
-Matthews et al. 2018 (arXiv:1804.11271) with sequential limits.
+Sources: Neal 1994; Lee et al. 2017 (arXiv:1711.00165); the route by the conditional law given the layer below is that
+of Matthews et al. 2018 (arXiv:1804.11271) with sequential limits.
 """
 
 from functools import cache
@@ -33,9 +33,9 @@ from derive.terms import Expression, Index, atom, constant, delta, mean, total
 from derive.theorem import Theorem, reflexivity
 
 
-def _second_moment(model: Model, of_layer: object, given: tuple[str, ...] = ()) -> Expression:
-    k, m = (Index(name, width(of_layer + 1)) for name in ("k", "k'"))  # type: ignore[operator]
-    return mean(atom("z", k, at=(X,), layer=of_layer) * atom("z", m, at=(Y,), layer=of_layer), given)  # type: ignore[arg-type]
+def _second_moment(model: Model, of_layer: sp.Expr | int, given: tuple[str, ...] = ()) -> Expression:
+    k, m = (Index(name, width(of_layer + 1)) for name in ("k", "k'"))
+    return mean(atom("z", k, at=(X,), layer=of_layer) * atom("z", m, at=(Y,), layer=of_layer), given)
 
 
 @cache
@@ -60,7 +60,7 @@ def layer1_law() -> Theorem:
 
 @cache
 def covariance() -> Theorem:
-    """Return the covariance of two units of layer l at two inputs: exact at every width, given iid units below (eq 29)."""
+    """Return the covariance of two units of layer l: exact at every width, given iid units below (eq 29)."""
     theorem = reflexivity(_second_moment(DEEPER_LAYER, layer), DEEPER_LAYER)
     return (
         theorem.by(unfold, "z")
@@ -82,7 +82,7 @@ def conditional_covariance() -> Theorem:
 
 @cache
 def kernel_limit() -> Theorem:
-    """Return the limit of the empirical NNGP kernel as the width below grows; its right side is that of covariance()."""
+    """Return the limit of the empirical NNGP kernel as the width below grows: the right side of covariance()."""
     return conditional_covariance().by(law_of_large_numbers, width(layer))
 
 
@@ -94,7 +94,7 @@ def conditional_law() -> Theorem:
 
 @cache
 def limit_law() -> Theorem:
-    """Return the limit law of layer l: iid Gaussian processes, if the units below are (eqs 24, 26, 30, 33, corrected)."""
+    """Return the limit law of layer l: iid Gaussian processes, if the units below are (eqs 24-33, corrected)."""
     return gaussian_mixture(conditional_law(), kernel_limit())
 
 
@@ -104,15 +104,16 @@ def nngp_recursion() -> Theorem:
     return induction(layer1_law(), limit_law())
 
 
-def _units(of_layer: object) -> tuple[Index, Index]:
-    return Index("k", width(of_layer + 1)), Index("k'", width(of_layer + 1))  # type: ignore[operator]
+def _units(of_layer: sp.Expr | int) -> tuple[Index, Index]:
+    return Index("k", width(of_layer + 1)), Index("k'", width(of_layer + 1))
 
 
 def first_kernel_statement() -> Expression:
     """Return the last line of eq 17, with sigma_w and for any two units (eq 14)."""
     k, m = _units(1)
     dot = atom("dot", at=(X, Y))
-    return sigma_b**2 * delta(k, m) + (sigma_w**2 / input_dimension) * (dot * delta(k, m))
+    statement: Expression = sigma_b**2 * delta(k, m) + (sigma_w**2 / input_dimension) * (dot * delta(k, m))
+    return statement
 
 
 def kernel_statement() -> Expression:
@@ -120,7 +121,8 @@ def kernel_statement() -> Expression:
     k, m = _units(layer)
     first = Index("1", width(layer))
     product = mean(atom("phi", first, at=(X,), layer=layer - 1) * atom("phi", first, at=(Y,), layer=layer - 1))
-    return sigma_b**2 * delta(k, m) + sigma_w**2 * (product * delta(k, m))
+    statement: Expression = sigma_b**2 * delta(k, m) + sigma_w**2 * (product * delta(k, m))
+    return statement
 
 
 def _printed_middle_line() -> Expression:
@@ -128,7 +130,8 @@ def _printed_middle_line() -> Expression:
     k, m = _units(1)
     p = Index("p", input_dimension)
     square = total(p, atom("input", p, at=(X,)) * atom("input", p, at=(X,)))
-    return sigma_b**2 * delta(k, m) + (sigma_w**2 / input_dimension) * (square * delta(k, m))
+    wrong: Expression = sigma_b**2 * delta(k, m) + (sigma_w**2 / input_dimension) * (square * delta(k, m))
+    return wrong
 
 
 def kernel_mutants(statement: Expression) -> tuple[Mutant, ...]:
@@ -150,6 +153,7 @@ def kernel_mutants(statement: Expression) -> tuple[Mutant, ...]:
 
 
 def shared_bias(statement: Expression) -> Mutant:
+    """Return the variant whose units have one bias in common, so that different ones are correlated."""
     return Mutant("all units share one bias", mutations.without_deltas(statement, mutations.is_bias))
 
 

@@ -30,9 +30,9 @@ from derive.terms import Atom, Expression, Index, atom, delta
 from derive.theorem import Theorem, reflexivity
 
 
-def _kernel(head: str, of_layer: object = layer) -> Expression:
-    k, m = (Index(name, width(of_layer + 1)) for name in ("k", "k'"))  # type: ignore[operator]
-    return atom(head, k, m, at=(X, Y), layer=of_layer)  # type: ignore[arg-type]
+def _kernel(head: str, of_layer: sp.Expr | int = layer) -> Expression:
+    k, m = (Index(name, width(of_layer + 1)) for name in ("k", "k'"))
+    return atom(head, k, m, at=(X, Y), layer=of_layer)
 
 
 @cache
@@ -96,8 +96,8 @@ def _delta() -> Expression:
     return delta(Index("k", width(layer + 1)), Index("k'", width(layer + 1)))
 
 
-def _at(head: str, of_layer: object = layer) -> Expression:
-    return atom(head, at=(X, Y), layer=of_layer)  # type: ignore[arg-type]
+def _at(head: str, of_layer: sp.Expr | int = layer) -> Expression:
+    return atom(head, at=(X, Y), layer=of_layer)
 
 
 def own_statement() -> Expression:

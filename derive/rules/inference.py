@@ -62,8 +62,8 @@ def induction(base: Theorem, step: Theorem, *lemmas: Theorem) -> Conclusion:
     """Return the statement for all layers, with the recursion that its symbol obeys.
 
     The hypothesis that is discharged is the one whose statement at layer 1 is the base and at layer l the step. Its
-    right side is ``S^{l-1} delta``; the base then defines ``S^1`` and the step ``S^l``. Other hypotheses of the step are
-    discharged by lemmas that prove them for all layers.
+    right side is ``S^{l-1} delta``; the base then defines ``S^1`` and the step ``S^l``. Other hypotheses of the step
+    are discharged by lemmas that prove them for all layers.
 
     Raises:
         ValueError: if no hypothesis of the step has this shape, or one is left that no lemma proves.

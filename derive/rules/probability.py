@@ -121,7 +121,7 @@ def identical_units(expression: Expression, model: Model) -> Rewriting:
 
 @rule("a double sum is its diagonal plus the sum over unequal indices")
 def split_diagonal(expression: Expression, model: Model) -> Rewriting:
-    """Return expectations of ``sum_{i,j} E[f(z_i) g(z_j)]`` split at i = j, with iid units: ``n E[fg] + n(n-1) E[f] E[g]``.
+    """Return ``sum_{i,j} E[f(z_i) g(z_j)]`` of iid units split at i = j: ``n E[fg] + n(n-1) E[f] E[g]``.
 
     The unequal pairs are ``n(n-1)`` in number and each has the product of the two means, so the rule evaluates both
     parts at once; it applies to terms whose only use of the two indices is one expectation of fields.

@@ -70,7 +70,7 @@ def name_product(operator: Operator, model: Model, first: Letter, second: Letter
 
 @rule("J^T v = 0 whenever Theta v = 0, so behind J^T only positive eigenvalues matter")
 def range_of_jacobian(operator: Operator, model: Model) -> Operator:
-    """Return the operator with functions behind letters that kill the kernel of Theta set to zero at eigenvalue zero."""
+    """Return the operator with functions behind letters that kill the kernel of Theta set to zero there."""
     return restricted_to_range(operator)
 
 
@@ -137,7 +137,8 @@ def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operat
     generator = Operator(TRAINING, TRAINING, [((), pieces)])
     if right != generator @ (state - target):
         raise ValueError("expected a rate of the form A (state - target)")
-    y, y0, goal = sp.Function("y"), *sp.symbols("y0 goal")
+    y = sp.Function("y")
+    y0, goal = sp.symbols("y0 goal")
     mode = pieces[0].subs(slot(0), eigenvalue)
     solved = sp.dsolve(sp.Eq(y(time).diff(time), mode * (y(time) - goal)), y(time), ics={y(0): y0}).rhs.expand()
     of_initial, of_target = (function_of_theta(solved.coeff(s), eigenvalue) for s in (y0, goal))

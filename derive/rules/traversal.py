@@ -49,6 +49,7 @@ def first_factor(expression: Expression, kind: type, change: Callable[..., Expre
 
 
 def until_stable(expression: Expression, once: Callable[[Expression], Expression]) -> Expression:
+    """Return the expression after applying ``once`` until it changes nothing any more."""
     while (changed := once(expression)) != expression:
         expression = changed
     return expression

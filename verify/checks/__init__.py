@@ -1,0 +1,1 @@
+"""Checks of claims, one kind in each module."""

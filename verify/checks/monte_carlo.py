@@ -1,7 +1,7 @@
 """Monte Carlo checks: what sampled networks say about a plan, in a sequence of looks at doubling sizes.
 
-The sample that confirms a claim is the sample that must kill its mutants: a mutant is killed when the interval around the
-discrepancy excludes the discrepancy it would cause. Nothing is sampled for mutants.
+The sample that confirms a claim is the sample that must kill its mutants: a mutant is killed when the interval around
+the discrepancy excludes the discrepancy it would cause. Nothing is sampled for mutants.
 """
 
 from __future__ import annotations

@@ -64,7 +64,9 @@ def _gaussian_mean(f: Callable[[Any], Any], a: Any, b: Any, c: Any) -> Any:
 
     Args:
         f: a function of an mpmath number, smooth off zero, growing at most polynomially.
-        a, b, c: positive variances and covariance with ``ab > c^2``.
+        a: variance of u, positive.
+        b: variance of v, positive.
+        c: covariance, with ``ab > c^2``.
     """
     along = c / mpmath.sqrt(a)
     across = mpmath.sqrt(b - along * along)
@@ -176,7 +178,7 @@ def _reference_kernels(name: str, hidden_layers: int) -> tuple[Any, Any]:
 
 _JACOBIAN = np.array([[0.9, -0.4, 0.3, 1.1], [0.2, 0.8, -0.5, 0.4], [-0.6, 0.1, 0.7, 0.5]])
 _SINGULAR = np.vstack([_JACOBIAN[:2], _JACOBIAN[:1]])
-"""A Jacobian of three training inputs and four parameters, and one with a duplicated input, so that Theta is singular."""
+"""A Jacobian of three training inputs and four parameters, and one with a duplicated input: Theta is singular."""
 _TEST_JACOBIAN = np.array([[0.5, -0.9, 0.2, 0.3], [1.2, 0.1, -0.7, -0.4]])
 _TARGETS = np.array([[1.0, -0.5], [0.25, 2.0], [-1.5, 0.75]])
 _INITIAL = np.array([[0.3, 0.6], [-0.8, 0.1], [0.45, -0.2]])

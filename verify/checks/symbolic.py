@@ -11,6 +11,7 @@ from derive.claim import Claim, Observable, Printed
 from derive.compare import counterexample
 from derive.examiner import Examination, examine, examine_step
 from derive.operators import IllTyped
+from derive.terms import Term
 from derive.theorem import StepRefuted, Theorem
 from verify.record import CheckResult, MutantResult, PrintedResult
 from verify.verdict import Verdict
@@ -40,7 +41,7 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
     return _result(Verdict.INCONCLUSIVE if survived else Verdict.CONFIRMED, count, note, mutants), examination
 
 
-def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: object) -> MutantResult:
+def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: Term) -> MutantResult:
     if claim.observable is Observable.DUAL:  # its statement is the theorem's own: the examiner must refute the mutant
         step = theorem.steps[-1]
         planted = replace(step, after=wrong, used=replace(step.used, after=wrong))
@@ -49,7 +50,7 @@ def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: object) -> MutantR
         except StepRefuted as error:
             return MutantResult(name, True, reason=str(error))
         return MutantResult(name, False, reason="the examiner accepts it")
-    where = counterexample(claim.statement(), wrong, theorem.model)  # type: ignore[arg-type]  # a mutant's term
+    where = counterexample(claim.statement(), wrong, theorem.model)
     return MutantResult(name, where is not None, reason=where or "it agrees with the statement on all instances")
 
 

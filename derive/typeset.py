@@ -50,50 +50,74 @@ def latex(term: Term) -> str:
 
 
 def text(term: Term) -> str:
-    """Return a term as plain text, the LaTeX with its commands turned into letters."""
-    result = latex(term)
-    for command, letter in _PLAIN.items():
-        result = result.replace(command, letter)
-    return " ".join(result.replace("{", "").replace("}", "").split())
+    """Return a term as plain text: the LaTeX with fractions, roots and accents written out in Unicode."""
+    return plain(latex(term))
 
 
-_PLAIN = {
-    r"\mathrm{lin}": "lin",
-    r"\mathbb{E}": "E",
-    r"\mathcal{GP}": "GP",
-    r"\mathcal{X}": "X",
-    r"\mathcal{Y}": "Y",
-    r"\mathrm{own}": "own",
-    r"\mathrm{inherited}": "inherited",
-    r"\mathrm": "",
-    r"\operatorname": "",
-    r"\Theta": "Θ",
-    r"\hat": "^",
-    r"\dot{\phi}": "φ'",
-    r"\dot": "'",
-    r"\phi": "φ",
-    r"\sigma": "σ",
-    r"\delta": "δ",
-    r"\lambda": "λ",
-    r"\eta": "η",
-    r"\theta": "θ",
-    r"\omega": "ω",
-    r"\partial": "∂",
-    r"\pi": "π",
-    r"\sum": "Σ",
-    r"\frac": "frac",
-    r"\sqrt": "√",
-    r"\infty": "∞",
-    r"\top": "T",
-    r"\cdot": "·",
-    r"\left": "",
-    r"\right": "",
-    r"\middle": "",
-    r"\,": " ",
-    r"\;": " ",
-    r"\!": "",
-    "\\": "",
-}
+_ONE_ARGUMENT = {"sqrt": "√{}", "hat": "{}\u0302", "dot": "{}\u0307"}
+_DROPPED = {"left", "right", "middle", ",", ";", "!", "mathbb", "mathcal", "mathrm", "operatorname"}
+_LETTERS = {
+    "Theta": "Θ", "phi": "φ", "sigma": "σ", "delta": "δ", "lambda": "λ", "eta": "η", "theta": "θ", "omega": "ω",
+    "partial": "∂", "pi": "π", "sum": "Σ", "infty": "∞", "top": "ᵀ", "cdot": "·", "to": "→",
+}  # fmt: skip
+
+
+def plain(source: str) -> str:
+    """Return LaTeX of the kind this module writes as plain text."""
+    result, position = "", 0
+    while position < len(source):
+        letter = source[position]
+        if letter == "\\":
+            name, position = _command(source, position + 1)
+            if name == "frac":
+                over, position = _group(source, position)
+                under, position = _group(source, position)
+                result += f"{_enclosed(over)}/{_enclosed(under)}"
+            elif name in _ONE_ARGUMENT:
+                argument, position = _group(source, position)
+                result += _ONE_ARGUMENT[name].format(_enclosed(argument) if name == "sqrt" else argument)
+            elif name in _DROPPED:
+                result += " " if name in {",", ";"} else ""
+            else:
+                result += _LETTERS.get(name, name)
+        elif letter in "^_":
+            script, position = _group(source, position + 1)
+            short = script.replace(" ", "") if letter == "_" else script
+            result += short if short == "ᵀ" else f"{letter}{short}" if len(short) == 1 else f"{letter}{{{short}}}"
+        elif letter == "{":
+            inner, position = _group(source, position)
+            result += inner
+        else:
+            result, position = result + letter, position + 1
+    return " ".join(result.split())
+
+
+def _command(source: str, start: int) -> tuple[str, int]:
+    """Return the name of the command that starts here and where it ends."""
+    end = start
+    while end < len(source) and source[end].isalpha():
+        end += 1
+    end = max(end, start + 1)
+    return source[start:end], end
+
+
+def _group(source: str, start: int) -> tuple[str, int]:
+    """Return the argument that starts here, converted, and where it ends: a group in braces, a command or a letter."""
+    while source[start] == " ":
+        start += 1
+    if source[start] != "{":
+        end = _command(source, start + 1)[1] if source[start] == "\\" else start + 1
+        return plain(source[start:end]), end
+    depth, end = 1, start + 1
+    while depth:
+        depth += {"{": 1, "}": -1}.get(source[end], 0)
+        end += 1
+    return plain(source[start + 1 : end - 1]), end
+
+
+def _enclosed(part: str) -> str:
+    """Return a part of a fraction or root, in brackets unless it is one symbol with its indices."""
+    return f"({part})" if " " in part.strip("{}") else part
 
 
 def sympy_latex(expression: sp.Expr) -> str:
@@ -265,7 +289,9 @@ def _function(pieces: tuple[sp.Expr, ...]) -> tuple[str, str]:
         return sign, r"P_{0}"
     if positive == 1 and at_zero == 0:
         return sign, r"(I - P_{0})"
-    body = sympy_latex(sp.together(positive))
+    over = sp.expand(positive * slot(0))
+    inverse = positive.is_Add and positive.has(1 / slot(0))
+    body = rf"\frac{{{sympy_latex(over)}}}{{\lambda}}" if inverse else sympy_latex(positive)
     if positive == slot(0):
         return sign, r"\hat{\Theta}"
     if positive == 1 / slot(0):

@@ -50,7 +50,7 @@ def _of_expressions(right: Expression, wrong: Expression, model: Model) -> str |
                 ]
                 sizes = ", ".join(f"{dimension} = {size}" for dimension, size in instance.sizes.items())
                 units = ", ".join(f"{index.name} = {n + 1}" for index, n in at.items())
-                where = f"{sizes}; {units}; sigma_w = 7/5, sigma_b = 3/10"
+                where = "; ".join(filter(None, (sizes, units, "sigma_w = 7/5, sigma_b = 3/10")))
                 return f"{where}: {shown[0]}, but the wrong form gives {shown[1]}"
     return None
 

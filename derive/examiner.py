@@ -75,7 +75,9 @@ def _rewriting(step: Step) -> int:
         return examine_rewriting(step)
     if isinstance(before, GaussianMean):
         return examine_dual(step)
-    assert isinstance(before, Expression) and isinstance(after, Expression)  # rules rewrite within one language
+    if not (isinstance(before, Expression) and isinstance(after, Expression)):
+        kinds = type(before).__name__, type(after).__name__
+        raise StepRefuted(f"no rule {step.rule} turns a {kinds[0]} into a {kinds[1]}")
     if step.rule == "law_of_large_numbers":
         return _average(step, before, after)
     for premise in step.used.premises:

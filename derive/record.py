@@ -40,24 +40,25 @@ def theorem_record(theorem: Theorem, name: str, title: str, examination: Examina
     counts = examination.instances if examination else (0,) * len(theorem.steps)
     lhs, rhs = typeset(theorem.lhs), typeset(theorem.rhs)
     arrow = r"\to" if theorem.relation == "→" else "="
+    where = [
+        {key: f"{f(w.symbol)} = {f(w.value)}" for key, f in (("latex", latex), ("text", text))} for w in theorem.where
+    ]
+    statement = {
+        "latex": f"{lhs['latex']} {arrow} {rhs['latex']}",
+        "text": f"{lhs['text']} {theorem.relation} {rhs['text']}",
+    }
+    if where:  # what the theorem is about is the recursion that its symbol obeys
+        statement["latex"] += rf",\qquad {where[-1]['latex']}"
+        statement["text"] += f" with {where[-1]['text']}"
     return {
         "name": name,
         "title": title,
         "relation": theorem.relation,
-        "statement": {
-            "latex": f"{lhs['latex']} {arrow} {rhs['latex']}",
-            "text": f"{lhs['text']} {theorem.relation} {rhs['text']}",
-        },
+        "statement": statement,
         "model": theorem.model.name,
         "assumptions": list(theorem.assumptions) + [h.text for h in theorem.hypotheses],
         "limits": limits(theorem),
-        "where": [
-            {
-                "latex": f"{latex(w.symbol)} = {latex(w.value)}",
-                "text": f"{text(w.symbol)} = {text(w.value)}",
-            }
-            for w in theorem.where
-        ],
+        "where": where,
         "start": lhs,
         "steps": [
             {

@@ -299,4 +299,5 @@ def _function(pieces: tuple[sp.Expr, ...]) -> tuple[str, str]:
     scale, rest = positive.as_independent(slot(0), as_Add=False)
     if rest == slot(0):
         return sign, rf"{sympy_latex(scale)}\,\hat{{\Theta}}"
-    return sign, rf"\left[{body}\right]_{{\lambda = \hat{{\Theta}}}}"
+    on_range = r",\, \lambda > 0" if at_zero != sp.limit(positive, slot(0), 0) else ""
+    return sign, rf"\left[{body}\right]_{{\lambda = \hat{{\Theta}}{on_range}}}"

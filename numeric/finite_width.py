@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from derive import notation
 from derive.activations import Activation
+from derive.duals.quadrature import gaussian_mean
 from derive.lecture import finite_width, networks
 from derive.terms import Expression
 from numeric.kernels import MLP, as_inputs
 from numeric.lower import Moment, lowered_activation, scalar
-from numeric.quadrature import gaussian_mean
 
 FloatArray = NDArray[np.float64]
 

@@ -1,20 +1,21 @@
-"""Laws of one hidden layer at finite width, and the quadrature under them, against formulas and integrals typed here."""
+"""Laws of one hidden layer at finite width, and the quadrature under them, against formulas typed here."""
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from scipy import integrate, special
 
 from derive import mutations
+from derive.duals.quadrature import gaussian_mean
 from derive.lecture import finite_width
 from numeric.finite_width import layer_two, theorems
 from numeric.kernels import MLP
 from numeric.lower import lowered_activation
 from numeric.network import NetworkShape, empirical_kernels, sample_parameters
-from numeric.quadrature import gaussian_mean
 
 X = np.array([[0.6, -0.8, 1.1], [1.3, 0.4, -0.5], [0.6, -0.8, 1.1], [-0.6, 0.8, -1.1]])
 SIGMA_W, SIGMA_B = (1.2, 1.5), (0.2, 0.4)
@@ -27,6 +28,10 @@ def relu(u):
 
 def bell(u):
     return 2 / np.sqrt(np.pi) * np.exp(-u * u)
+
+
+def root(a, b, c):
+    return np.sqrt(max(a * b - c * c, 0.0))
 
 
 # Gaussian means
@@ -42,12 +47,15 @@ MOMENTS = {
         lambda u, v: special.erf(u) * special.erf(v),
         lambda a, b, c: 2 / np.pi * np.arcsin(2 * c / np.sqrt((1 + 2 * a) * (1 + 2 * b))),
     ),
-    "erf' erf'": (lambda u, v: bell(u) * bell(v), lambda a, b, c: 4 / np.pi / np.sqrt(1 + 2 * a + 2 * b + 4 * (a * b - c * c))),
+    "erf' erf'": (
+        lambda u, v: bell(u) * bell(v),
+        lambda a, b, c: 4 / np.pi / np.sqrt(1 + 2 * a + 2 * b + 4 * (a * b - c * c)),
+    ),
     "relu relu": (
         lambda u, v: relu(u) * relu(v),
-        lambda a, b, c: (np.sqrt(max(a * b - c * c, 0.0)) + c * (np.pi - np.arctan2(np.sqrt(max(a * b - c * c, 0.0)), c))) / 2 / np.pi,
+        lambda a, b, c: (root(a, b, c) + c * (np.pi - np.arctan2(root(a, b, c), c))) / 2 / np.pi,
     ),
-}  # fmt: skip
+}
 PAIRS = [(1.0, 1.0, 0.3), (2.0, 0.5, -0.9), (1e-8, 1e-8, 0.5e-8), (9.0, 16.0, 11.9), (1.0, 1e4, 50.0), (1.0, 1.0, 0.0)]
 DEGENERATE = [(2.0, 2.0, 2.0), (2.0, 2.0, -2.0), (4.0, 1.0, 2.0), (0.0, 2.0, 0.0), (2.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
 
@@ -61,10 +69,10 @@ def test_gaussian_means_have_ten_digits(name, pair):
     assert found == pytest.approx(value(a, b, c), rel=1e-10, abs=1e-12 * (a * b) ** 0.5)
 
 
-@pytest.mark.parametrize("variance", [50.0, 1e3, 1e5, 1e9])
+@pytest.mark.parametrize("variance", [50.0, 1e3, 1e6])
 def test_steep_activations_keep_their_digits(variance):
     a = b = variance
-    for c in (variance, 0.3 * variance, -0.9 * variance):
+    for c in (variance, -0.6 * variance):
         for name in ("erf erf", "erf' erf'"):
             function, value = MOMENTS[name]
             expected = value(a, b, c)
@@ -94,7 +102,7 @@ def integral(powers: tuple[int, int, int, int], name: str, a: float, b: float, c
     if across:
         kinks = np.append(kinks, [np.arctan(-along / across)])
     edges = np.unique(np.append(kinks, [-np.pi, np.pi]))
-    angular = sum(integrate.quad(ring, lo, hi, epsabs=1e-13)[0] for lo, hi in zip(edges, edges[1:], strict=False))
+    angular = sum(integrate.quad(ring, lo, hi, epsabs=1e-13)[0] for lo, hi in pairwise(edges))
     return 2 ** (degree / 2) * special.gamma(degree / 2 + 1) * angular / (2 * np.pi)
 
 

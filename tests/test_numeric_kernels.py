@@ -151,7 +151,8 @@ def test_relu_without_bias_is_homogeneous(x, scale):
 
 def test_the_kernels_do_not_see_a_rotation():
     rotation, _ = np.linalg.qr(np.arange(9.0).reshape(3, 3) + np.diag([3.0, 1.0, -4.0]))
-    for kernel, turned in zip(MLP("relu", 3, 1.4, 0.3).kernels(X), MLP("relu", 3, 1.4, 0.3).kernels(X @ rotation)):
+    network = MLP("relu", 3, 1.4, 0.3)
+    for kernel, turned in zip(network.kernels(X), network.kernels(X @ rotation), strict=True):
         np.testing.assert_allclose(turned, kernel, rtol=1e-12)
 
 
@@ -170,7 +171,8 @@ def test_identical_rows_have_the_bits_of_the_diagonal(name, layers, b, norm):
 
 
 def test_identical_rows_of_two_arrays_have_the_bits_of_the_diagonal():
-    for kernel, whole in zip(MLP("relu", 3, 1.4, 0.3).kernels(X[1:3], X), MLP("relu", 3, 1.4, 0.3).kernels(X)):
+    network = MLP("relu", 3, 1.4, 0.3)
+    for kernel, whole in zip(network.kernels(X[1:3], X), network.kernels(X), strict=True):
         assert kernel[0, 1] == whole[1, 1]
         assert kernel[1, 2] == whole[2, 2]
 
@@ -188,7 +190,8 @@ def test_antiparallel_rows_without_bias_have_determinant_zero_and_relu_does_not_
 
 @pytest.mark.parametrize("layers", [1, 4])
 def test_antiparallel_rows_change_the_sign_of_an_odd_network(layers):
-    for kernel, opposite in zip(MLP("erf", layers, 1.4).kernels(X), MLP("erf", layers, 1.4).kernels(X, -X)):
+    network = MLP("erf", layers, 1.4)
+    for kernel, opposite in zip(network.kernels(X), network.kernels(X, -X), strict=True):
         np.testing.assert_allclose(opposite, -kernel, rtol=1e-12)
 
 
@@ -246,14 +249,13 @@ def test_one_hidden_relu_layer_is_exact_near_identical_inputs(sigma_b):
         kernel, tangent = MLP("relu", 1, 1.4, sigma_b).kernels(x, y)
         with mpmath.workdps(50):
             a, b, c = (
-                mpmath.mpf(sigma_b) ** 2 + mpmath.mpf(1.4) ** 2 * mpmath.fdot(map(mpmath.mpf, p), map(mpmath.mpf, q)) / 4
+                mpmath.mpf(sigma_b) ** 2
+                + mpmath.mpf(1.4) ** 2 * mpmath.fdot(map(mpmath.mpf, p), map(mpmath.mpf, q)) / 4
                 for p, q in ((x[0], x[0]), (y[0], y[0]), (x[0], y[0]))
             )
             theta = mpmath.acos(c / mpmath.sqrt(a * b))
             w = mpmath.mpf(1.4) ** 2 / (2 * mpmath.pi)
-            value = mpmath.mpf(sigma_b) ** 2 + w * (
-                mpmath.sqrt(a * b) * mpmath.sin(theta) + (mpmath.pi - theta) * c
-            )
+            value = mpmath.mpf(sigma_b) ** 2 + w * (mpmath.sqrt(a * b) * mpmath.sin(theta) + (mpmath.pi - theta) * c)
             slope = value + w * (mpmath.pi - theta) * c
             assert abs(kernel[0, 0] / value - 1) < 1e-15
             assert abs(tangent[0, 0] / slope - 1) < 1e-15
@@ -366,7 +368,10 @@ def test_a_recursion_typed_by_hand_is_found(line):
         ({"sigma_b": float("nan")}, "sigma_b must be a finite number >= 0"),
         ({"sigma_w": None}, "sigma_w must be a finite number >= 0, got None"),
         ({"sigma_w": [1.0, 2.0, 3.0]}, "sigma_w must be one number or 2 of them, one per layer, got 3"),
-        ({"sigma_b": [[1.0, 2.0]]}, r"sigma_b must be one number or a sequence of them, got an array of shape \(1, 2\)"),
+        (
+            {"sigma_b": [[1.0, 2.0]]},
+            r"sigma_b must be one number or a sequence of them, got an array of shape \(1, 2\)",
+        ),
     ],
 )
 def test_a_wrong_network_is_refused(arguments, message):

@@ -75,7 +75,12 @@ def _usage_error(error: UserError | click.ClickException) -> int:
     return USAGE
 
 
-@click.group(cls=_Program, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    "widelimit",
+    cls=_Program,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="widelimit", prog_name="widelimit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
@@ -91,7 +96,7 @@ def main(debug: bool) -> None:
 def _options_of_verify(command: Callable[..., int]) -> Callable[..., int]:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     options = (
-        click.option("--tier", type=click.Choice(TIERS), default="quick", show_default=True, help="How much to sample."),
+        click.option("--tier", type=click.Choice(TIERS), default="quick", show_default=True, help="Sampling effort."),
         click.option(
             "--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Key of all random numbers."
         ),
@@ -220,7 +225,7 @@ def verify(ids: tuple[str, ...], as_json: bool, **options: Any) -> int:
 @click.argument("run_to_render", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @_options_of_verify
 @click.pass_context
-def report(ctx: click.Context, run_to_render: Path | None, **options: Any) -> int:
+def report(ctx: click.Context, /, run_to_render: Path | None, **options: Any) -> int:
     """Write the report of a run.
 
     RUN is a directory or its results.json; without it every claim is verified first. report.html is written beside
@@ -235,7 +240,7 @@ def report(ctx: click.Context, run_to_render: Path | None, **options: Any) -> in
         given = [name for name in options if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
         if given:
             raise UserError(
-                f"expected either a run to report or options of a new one, got {run_to_render} and --{given[0]}; drop one"
+                f"expected a run to report or options of a new one, drop one: got {run_to_render} and --{given[0]}"
             )
         results, directory = runs.read_run(run_to_render)
         runs.make_ready(directory, "report.html")

@@ -34,6 +34,8 @@ class Inputs:
         x = np.array(as_inputs(self.x))
         if len(x) > _MOST_POINTS:
             raise ValueError(f"expected at most {_MOST_POINTS} inputs, got {len(x)}; choose a handful of rows")
+        if len(self.labels) != len(x):
+            raise ValueError(f"expected one label per input, got {len(self.labels)} for {len(x)} inputs")
         x.setflags(write=False)
         object.__setattr__(self, "x", x)
 

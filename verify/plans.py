@@ -31,6 +31,8 @@ DEEP_WIDTHS = (16, 32, 64, 128)
 MODEL_ERROR = 1.0 / (DEEP_WIDTHS[0] * DEEP_WIDTHS[-1])
 """Allowed relative error of the extrapolated mean, one over the product of its widths. The extrapolation removes the
 term in 1/N; the next is its coefficient over that product, and a coefficient of at most 1 was chosen, not derived."""
+REACH = 1000.0
+"""How much finer than its tier a check may become to resolve a mutant (chosen: a million times the samples)."""
 EQUIVALENT = 1e-12
 """Relative distance below which a mutant is the statement itself, up to rounding (chosen)."""
 RATE, RATE_ALLOWED, RATE_RESOLUTION = -0.5, 0.05, 0.25
@@ -94,6 +96,11 @@ class Plan:
     unit: str
     note: str = ""
     predicted: tuple[float, ...] = ()
+
+    @property
+    def out_of_reach(self) -> tuple[PlannedMutant, ...]:
+        """Return the mutants nearer than the resolution: the check cannot confirm, however much is sampled."""
+        return tuple(m for m in self.mutants if not m.equivalent and m.largest < self.resolution)
 
     @property
     def name(self) -> tuple[str, str]:
@@ -177,9 +184,10 @@ def _plan(
 def _resolved(resolution: float, mutants: tuple[PlannedMutant, ...], allowed: float = 0.0) -> float:
     """Return the resolution, or less where a mutant is nearer: no mutant may lie in the zone of indifference.
 
-    A mutant inside what the claim itself allows cannot be resolved; it survives, and leaves the check inconclusive.
+    A mutant that is inside what the claim itself allows, or beyond reach, cannot be resolved; unless it happens to be
+    excluded, it survives and leaves the check inconclusive.
     """
-    distances = [m.largest for m in mutants if not m.equivalent and m.largest > allowed]
+    distances = [m.largest for m in mutants if m.largest > max(allowed, resolution / REACH)]
     return min([resolution, *distances])
 
 
@@ -386,9 +394,10 @@ def _rates(claim: Claim, inputs: Inputs, hidden_layers: int, tangent: bool) -> t
             for name, rate in (("the fluctuations do not shrink", 0.0), ("they shrink like 1/N", -1.0))
         )
         depth = "one hidden layer" if hidden_layers == 1 else "two hidden layers"
+        parts = tuple(Part(1.0, ensemble, statistic) for ensemble in ensembles)
         plans.append(
             Plan(
-                claim.id, f"rate, {depth}, {activation}", "convergence", tuple(Part(1.0, e, statistic) for e in ensembles),
+                claim.id, f"rate, {depth}, {activation}", "convergence", parts,
                 ("exponent of the root mean square error",), mutants, RATE_ALLOWED, RATE_RESOLUTION,
                 "difference from the exponent -1/2",
                 "model-based: root mean square error fitted by a + p log N + c/N",

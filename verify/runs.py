@@ -77,7 +77,8 @@ def command_of(ids: Sequence[str], tier: str, seed: int, inputs: str | None) -> 
 
     Args:
         ids: the claims; empty for all.
-        tier, seed: as given.
+        tier: its name.
+        seed: as given.
         inputs: name of the file of inputs without its directory, or None.
     """
     words = ["widelimit", "verify", "--tier", tier, "--seed", str(seed)]
@@ -134,9 +135,9 @@ def read_run(run: Path) -> tuple[dict[str, Any], Path]:
     if schema != SCHEMA:
         raise UserError(f"expected results of schema {SCHEMA}, but {path} has {_told(schema)}; {again}")
     try:
-        digest, claims = results["run"]["digest"], results["claims"]
+        digest, claims, _ = results["run"]["digest"], results["claims"], results["budget"]
     except (KeyError, TypeError) as error:
-        raise UserError(f"expected the {RESULTS} of a run, but {path} lacks its run or claims part; {again}") from error
+        raise UserError(f"expected a whole {RESULTS}, but {path} lacks its run, budget or claims; {again}") from error
     if digest != digest_of(claims):
         raise UserError(f"{path} was changed after it was written: its claims do not match their digest; {again}")
     return results, path.parent

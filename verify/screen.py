@@ -118,7 +118,7 @@ def verdict_table(results: Mapping[str, Any]) -> Table:
 
 
 def verdict_lines(results: Mapping[str, Any]) -> Iterator[Text]:
-    """Yield what stands below the table: the counts, and each claim that did not come out as expected with the reason."""
+    """Yield what stands below the table: the counts, and what did not come out as expected with the reason."""
     claims = results["claims"]
     counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in COLOURS}
     told = [f"{number(count)} {verdict}" for verdict, count in counts.items() if count]

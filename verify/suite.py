@@ -220,7 +220,11 @@ def _sampled(
     places = [ensembles.place(plan) for plan in plans]
     results: dict[int, CheckResult] = {}
     for look in range(tier.looks):
-        undecided = [n for n in range(len(plans)) if n not in results or results[n].verdict is Verdict.INCONCLUSIVE]
+        undecided = [
+            n
+            for n, plan in enumerate(plans)
+            if n not in results or (results[n].verdict is Verdict.INCONCLUSIVE and not plan.out_of_reach)
+        ]
         if not undecided:
             break
         needed = dict.fromkeys(e for n in undecided for e, _ in places[n])

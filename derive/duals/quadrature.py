@@ -1,4 +1,4 @@
-"""Gaussian means of functions of a pair by quadrature in polar coordinates, in float64.
+"""Gaussian means of products of activations by quadrature in polar coordinates.
 
 For means without a closed form, such as E[phi(u)^2 phi(v)^2] in a variance. The plane is cut along the lines u = 0 and
 v = 0, where activations may have kinks, so the integrand is smooth in every sector.
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 _RADIAL, _ANGULAR, _CUTOFF = 120, 60, 13.0
-"""Nodes by radius and by sector, and the radius beyond which exp(-r^2/2) r^9 is below 1e-26; chosen, tested to 1e-10."""
+"""Nodes by radius and by sector, and the radius beyond which exp(-r^2/2) r^9 is below 1e-26; chosen."""
 _STEEP, _RATIO = 4.0, 4.0
-"""Standard deviation up to which a bounded activation is smooth for these nodes, and the ratio of successive panels beyond
-it, where it is a step of width 1 seen from afar; chosen, tested to 1e-10."""
+"""Standard deviation up to which a bounded activation is smooth for these nodes, and the ratio of successive panels
+beyond it, where it is a step of width 1 seen from afar; chosen, tested to 1e-10 with the numbers above."""
 
 
 def gaussian_mean(
     function: Callable[[FloatArray, FloatArray], FloatArray], a: float, b: float, c: float, D: float
 ) -> float:
-    """Return E[function(u, v)] for a centred Gaussian pair with variances a, b, covariance c and determinant D = ab - c^2.
+    """Return E[function(u, v)] for a centred Gaussian pair of variances a, b, covariance c and D = ab - c^2.
 
-    Degenerate pairs (a = 0, b = 0 or D = 0) are allowed. The function must be smooth off the lines u = 0 and v = 0
-    and grow at most polynomially.
+    Degenerate pairs (a = 0, b = 0 or D = 0) are allowed. The function must be smooth off the lines u = 0 and v = 0 and
+    grow at most polynomially.
     """
     along, across = (c / np.sqrt(a), np.sqrt(D / a)) if a > 0 else (0.0, np.sqrt(b))
     kinks = [np.pi / 2, 3 * np.pi / 2]  # u = sqrt(a) r cos(angle) vanishes

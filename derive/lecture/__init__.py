@@ -4,7 +4,7 @@ from derive.claim import Registry
 from derive.duals import claims as duals
 from derive.lecture import finite_width, linearized, nngp, ntk
 
-CLAIMS = Registry(duals.CLAIMS, nngp.CLAIMS, ntk.CLAIMS, finite_width.CLAIMS, linearized.CLAIMS)
+CLAIMS = Registry(nngp.CLAIMS, ntk.CLAIMS, linearized.CLAIMS, finite_width.CLAIMS, duals.CLAIMS)
 """Every claim by id."""
 
 __all__ = ["CLAIMS"]

@@ -128,9 +128,9 @@ def _variance_mutants(statement: Expression) -> tuple[Mutant, ...]:
     n = width(layer)
     return (
         Mutant("the constant is 2 % too large", mutations.scaled(statement)),
-        Mutant("the variance falls like N^{-2}", mutations.scaled(statement, 1 / n)),
+        Mutant("the variance falls like N⁻²", mutations.scaled(statement, 1 / n)),
         Mutant("the square of the mean is not subtracted", mutations.without(statement, _is_square_of_mean)),
-        Mutant("sigma_w^2 stands for sigma_w^4", mutations.scaled(statement, sigma_w**-2)),
+        Mutant("σ_w² stands for σ_w⁴", mutations.scaled(statement, sigma_w**-2)),
     )
 
 

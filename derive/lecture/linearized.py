@@ -188,7 +188,7 @@ def _claim(
 CLAIMS = (
     _claim(
         "70",
-        "The outputs on the training set decay with rate eta Theta towards the targets",
+        "The outputs on the training set decay with rate ηΘ towards the targets",
         output_rate,
         lambda: -learning_rate * (_of_theta(eigenvalue) @ (word(F) - word(Y))),
         kind=Kind.IDENTITY,
@@ -196,7 +196,7 @@ CLAIMS = (
         mutants=lambda: (
             Mutant("the loss without its 1/2", -2 * learning_rate * (_of_theta(eigenvalue) @ (word(F) - word(Y)))),
             Mutant("the gradient ascends", learning_rate * (_of_theta(eigenvalue) @ (word(F) - word(Y)))),
-            Mutant("Theta is missing", -learning_rate * (word(F) - word(Y))),
+            Mutant("Θ is missing", -learning_rate * (word(F) - word(Y))),
         ),
     ),
     _claim(
@@ -219,7 +219,7 @@ CLAIMS = (
     ),
     _claim(
         "72",
-        "The displacement of the parameters, for any Theta, without an inverse",
+        "The displacement of the parameters, for any Θ, without an inverse",
         parameters,
         lambda: _parameter_statement(_integrated(_decay())),
         kind=Kind.IDENTITY,
@@ -229,7 +229,7 @@ CLAIMS = (
     ),
     _claim(
         "73",
-        "The prediction at any input, for any Theta, without an inverse",
+        "The prediction at any input, for any Θ, without an inverse",
         test_outputs,
         lambda: _test_statement(_integrated(_decay())),
         kind=Kind.IDENTITY,
@@ -244,20 +244,20 @@ CLAIMS = (
     ),
     _claim(
         "71b",
-        "At infinite time: the targets on the range of Theta, the initial outputs on its kernel",
+        "At infinite time: the targets on the range of Θ, the initial outputs on its kernel",
         final_training_outputs,
         lambda: Operator(TRAINING, OUTPUTS, [((Y,), (sp.S.One, sp.S.Zero)), ((F0,), (sp.S.Zero, sp.S.One))]),
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
         rests_on=("eq71",),
         mutants=lambda: (
-            Mutant("the targets also on the kernel of Theta", word(Y)),
+            Mutant("the targets also on the kernel of Θ", word(Y)),
             Mutant("the initial outputs remain", word(F0)),
         ),
     ),
     _claim(
         "74",
-        "The prediction at infinite time, for any Theta",
+        "The prediction at infinite time, for any Θ",
         final_test_outputs,
         _final_statement,
         kind=Kind.LIMIT,

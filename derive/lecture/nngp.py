@@ -144,9 +144,9 @@ def kernel_mutants(statement: Expression) -> tuple[Mutant, ...]:
         Mutant("the constant of the weights is 2 % too large", mutations.only_scaled(statement, product)),
         Mutant("the whole is 2 % too small", mutations.scaled(statement, sp.Rational(49, 50))),
         Mutant("the bias is dropped", mutations.without(statement, mutations.is_bias)),
-        Mutant("sigma_w and sigma_b are swapped", mutations.swapped_sigmas(statement)),
+        Mutant("σ_w and σ_b are swapped", mutations.swapped_sigmas(statement)),
         Mutant(
-            "sigma_w stands for sigma_w^2",
+            "σ_w stands for σ_w²",
             mutations.recoefficiented(statement, lambda c: c / sigma_w if c.has(sigma_w) else c),
         ),
     )
@@ -165,7 +165,7 @@ def _layer_off_by_one() -> Mutant:
     k, m = _units(layer)
     below = atom("K", at=(X, Y), layer=layer - 1)
     wrong = sigma_b**2 * constant(1) + sigma_w**2 * below
-    return Mutant("the layer is off by one: K^{l-1} for the mean of activations", wrong * delta(k, m))
+    return Mutant("the layer is off by one: Kˡ⁻¹ for the mean of activations", wrong * delta(k, m))
 
 
 CLAIMS = (

@@ -130,11 +130,11 @@ def _tangent_mutants() -> tuple[Mutant, ...]:
         Mutant(
             "the inherited term is 5 % too large", mutations.only_scaled(statement, mutations.has_atom("Kdot"), _FIVE)
         ),
-        Mutant("K^l is dropped", inherited_statement()),
+        Mutant("Kˡ is dropped", inherited_statement()),
         Mutant("the inherited term is dropped", own_statement()),
-        Mutant("K^{l-1} stands for Theta^{l-1}", _moved_below(statement, "K")),
-        Mutant("the layer is off by one: K^{l-1} for K^l", inherited_statement() + _at("K", layer - 1) * _delta()),
-        Mutant("phi stands for its derivative: K^l for Kdot^l", squared * _delta()),
+        Mutant("Kˡ⁻¹ stands for Θˡ⁻¹", _moved_below(statement, "K")),
+        Mutant("the layer is off by one: Kˡ⁻¹ for Kˡ", inherited_statement() + _at("K", layer - 1) * _delta()),
+        Mutant("φ stands for its derivative: Kˡ for K̇ˡ", squared * _delta()),
     )
 
 
@@ -152,7 +152,7 @@ def _part_mutants(statement: Expression, other: Expression) -> tuple[Mutant, ...
 CLAIMS = (
     Claim(
         id="eq40",
-        title="The tangent kernel of the first layer is K^1 times the identity, exactly and without randomness",
+        title="The tangent kernel of the first layer is K¹ times the identity, exactly and without randomness",
         section="4.5",
         equation="40, 45",
         kind=Kind.FINITE_WIDTH,
@@ -165,7 +165,7 @@ CLAIMS = (
     ),
     Claim(
         id="eq61",
-        title="The part of a layer's own parameters tends to K^l times the identity",
+        title="The part of a layer's own parameters tends to Kˡ times the identity",
         section="4.6",
         equation="59, 61",
         kind=Kind.LIMIT,
@@ -177,7 +177,7 @@ CLAIMS = (
     ),
     Claim(
         id="eq53",
-        title="The part inherited from the layers below tends to Kdot^l Theta^{l-1} times the identity",
+        title="The part inherited from the layers below tends to K̇ˡ Θˡ⁻¹ times the identity",
         section="4.6",
         equation="51, 52, 53",
         kind=Kind.LIMIT,

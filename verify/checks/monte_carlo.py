@@ -78,6 +78,8 @@ def _mutant(plan: Plan, interval: Interval, number: int) -> MutantResult:
     killed = excludes(interval, mutant.distance)
     nearest = mutant.distance[int(np.argmax(np.abs(mutant.distance)))]
     reason = "the interval excludes it" if killed else "the interval contains it"
+    if mutant in plan.out_of_reach and not killed:
+        reason = "too near the statement to be told apart on these inputs; give inputs of larger norm"
     return MutantResult(mutant.name, killed, float(nearest), reason=reason)
 
 

@@ -59,7 +59,7 @@ _RADII = (0, 2.5, 6, 11)
 """Where the radial reference integral is cut; exp(-r^2/2) is 5e-27 at the end."""
 
 
-def _gaussian_mean(f: Callable[[Any], Any], a: Any, b: Any, c: Any) -> Any:
+def _gaussian_mean(f: Callable[[Any], Any], a: Any, b: Any, c: Any, degree: int = 4) -> Any:
     """Return E[f(u) f(v)] for variances a, b and covariance c, in polar coordinates cut where u or v vanishes.
 
     Args:
@@ -67,6 +67,7 @@ def _gaussian_mean(f: Callable[[Any], Any], a: Any, b: Any, c: Any) -> Any:
         a: variance of u, positive.
         b: variance of v, positive.
         c: covariance, with ``ab > c^2``.
+        degree: of the nested Gauss-Legendre rules in the angle; 4 gives 13 digits for erf, 5 gives all 20.
     """
     along = c / mpmath.sqrt(a)
     across = mpmath.sqrt(b - along * along)
@@ -82,7 +83,7 @@ def _gaussian_mean(f: Callable[[Any], Any], a: Any, b: Any, c: Any) -> Any:
 
         return mpmath.quad(at, _RADII, method="gauss-legendre", maxdegree=4)
 
-    total = mpmath.quad(ring, [*cuts, cuts[0] + 2 * mpmath.pi], method="gauss-legendre", maxdegree=5)
+    total = mpmath.quad(ring, [*cuts, cuts[0] + 2 * mpmath.pi], method="gauss-legendre", maxdegree=degree)
     return total / (2 * mpmath.pi)
 
 
@@ -113,7 +114,7 @@ def _dual(claim: Claim) -> CheckResult:
         points = [tuple(map(mpmath.mpf, point)) for point in _POINTS]
         return [function(a, b, c, a * b - c * c) for a, b, c in points]
 
-    expected = [_gaussian_mean(reference, *map(mpmath.mpf, point)) for point in _POINTS]
+    expected = [_gaussian_mean(reference, mpmath.mpf(a), mpmath.mpf(b), mpmath.mpf(c), degree=5) for a, b, c in _POINTS]
     labels = tuple(f"a = {a}, b = {b}, c = {c}" for a, b, c in _POINTS)
     note = f"two-dimensional integral of the density in {DIGITS}-digit arithmetic"
     return _compared(claim, value, expected, [abs(e) for e in expected], labels, INTEGRAL_ALLOWED, note)

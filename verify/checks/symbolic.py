@@ -37,7 +37,8 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
     mutants = tuple(_mutant(claim, theorem, m.name, m.statement) for m in claim.mutants())
     survived = any(not m.killed for m in mutants)
     count = examination.total
-    note = f"{len(theorem.steps)} steps re-checked at {count} exact instances; the right side is the statement"
+    steps = f"{len(theorem.steps)} step" + ("s" if len(theorem.steps) != 1 else "")
+    note = f"{steps} re-checked at {count} exact instances; the right side is the statement"
     return _result(Verdict.INCONCLUSIVE if survived else Verdict.CONFIRMED, count, note, mutants), examination
 
 

@@ -163,7 +163,7 @@ def test_the_tiers_on_offer_are_those_of_the_suite() -> None:
         (["verify", "--run", "FILE"], "expected a directory to write to, but .*file.txt is a file"),
         (["derive", "--out", "FILE/below"], "expected a directory to write to, but .*file.txt is a file"),
         (["report", "missing"], "missing does not exist; make one with widelimit verify"),
-        (["report", "FILE", "--seed", "3"], "expected a run to report or options of a new one, got .* --seed"),
+        (["report", "FILE", "--seed", "3"], "expected a run to report or .*drop one: got .* and --seed"),
         (["show"], "missing argument 'ID'; see widelimit show --help"),
         (["verfy"], "expected a command, got 'verfy'; did you mean verify"),
         ([], "missing command; see widelimit --help"),

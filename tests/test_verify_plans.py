@@ -189,10 +189,11 @@ def test_the_grouping_of_blocks_changes_no_bit(steps):
     def totals(*ups):
         found = suite._Ensembles(Inputs("typed here", INPUTS.x[:2], ("a", "b")), 3)
         found.statistics[ENSEMBLE] = list(statistics())
-        for up in ups:
-            futures = found.submit(SerialExecutor(), ENSEMBLE, up)
-            found.add(ENSEMBLE, [block for future in futures for block in future.result()])
-        return found.totals[ENSEMBLE]
+        needed = [(ENSEMBLE, n) for n in range(len(statistics()))]
+        for start, up in zip((0, *ups), ups, strict=False):
+            for future, wanted in found.submit(SerialExecutor(), needed, range(start, up)).items():
+                found.add(wanted, future.result())
+        return [found.totals[place] for place in needed]
 
     for whole, grouped in zip(totals(11), totals(*steps), strict=True):
         assert whole.count == grouped.count == 11 * 32

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from derive.activations import activation
 from numeric.lower import lowered_activation
-from numeric.network import NetworkShape, empirical_kernels, forward, sample_parameters
+from numeric.network import NetworkShape, empirical_kernels, empirical_nngp, forward, sample_parameters
 from verify.statistics import Moments
 
 FloatArray = NDArray[np.float64]
@@ -138,6 +138,10 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
 """Statistics of a sample, each (n_networks, entries)."""
 
 
+_NOT_NEEDED: FloatArray = np.empty((0, 0, 0, 0, 0))
+"""Stands for what no statistic of a sample asks for, which is not computed."""
+
+
 def block_generator(seed: int, name: str, block: int) -> np.random.Generator:
     """Return the random numbers of one block, keyed by seed, ensemble and block."""
     digest = hashlib.sha256(name.encode()).digest()
@@ -155,8 +159,14 @@ def sample_block(
         parameters = sample_parameters(shape, ensemble.block_size, rng)
         phi, dphi = lowered_activation(activation(ensemble.activation))
         layers = len(ensemble.widths)
-        nngp, ntk = empirical_kernels(shape, parameters, x, [phi] * layers, [dphi] * layers)
-        needs_outputs = any("units" in s.name for s in statistics)
-        outputs = forward(shape, parameters, x, [phi] * layers)[-1] if needs_outputs else np.empty((0, 0, 0))
+        networks = shape, parameters, x, [phi] * layers
+        names = " ".join(statistic.name for statistic in statistics)
+        outputs = nngp = ntk = _NOT_NEEDED
+        if "units" in names:
+            outputs = forward(*networks)[-1]
+        if "ntk" in names:
+            nngp, ntk = empirical_kernels(*networks, [dphi] * layers)
+        elif "nngp" in names:
+            nngp = empirical_nngp(*networks)
         sample = Sample(outputs, nngp, ntk, np.tril_indices(len(x)))
         return tuple(Moments.of(STATISTICS[s.name](sample, s.centre) / s.scale, s.target / s.scale) for s in statistics)

@@ -6,12 +6,10 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from importlib.metadata import version
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -61,49 +59,54 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the fraction of the whole that is done."""
 
 
+Place = tuple[Ensemble, int]
+"""An ensemble and the number of one of its statistics."""
+_BLOCKS_OF_A_TASK = 8
+
+
 @dataclass
 class _Ensembles:
-    """The ensembles of a run with what was sampled so far, block by block in order."""
+    """The ensembles of a run with what was sampled so far of each statistic, block by block in order."""
 
     inputs: Inputs
     seed: int
     statistics: dict[Ensemble, list[Statistic]] = field(default_factory=dict)
-    blocks: dict[Ensemble, int] = field(default_factory=dict)
-    totals: dict[Ensemble, tuple[Moments, ...]] = field(default_factory=dict)
+    totals: dict[Place, Moments] = field(default_factory=dict)
 
-    def place(self, plan: Plan) -> tuple[tuple[Ensemble, int], ...]:
+    def places(self, plan: Plan) -> tuple[Place, ...]:
         """Return where the moments of each part of a plan are found, registering its statistics."""
-        places = []
+        found = []
         for part in plan.parts:
             kept = self.statistics.setdefault(part.ensemble, [])
             if not any(s is part.statistic for s in kept):
                 kept.append(part.statistic)
-            places.append((part.ensemble, next(n for n, s in enumerate(kept) if s is part.statistic)))
-        return tuple(places)
+            found.append((part.ensemble, next(n for n, s in enumerate(kept) if s is part.statistic)))
+        return tuple(found)
 
-    def submit(self, executor: Executor, ensemble: Ensemble, up_to: int) -> list[Future[Any]]:
-        """Return futures of the blocks an ensemble still needs, in order of blocks."""
-        first = self.blocks.get(ensemble, 0)
-        self.blocks[ensemble] = max(first, up_to)
-        statistics = tuple(self.statistics[ensemble])
-        return [
-            executor.submit(
-                _sample_blocks, ensemble, self.inputs.x, statistics, self.seed, start, min(start + 8, up_to)
-            )
-            for start in range(first, up_to, 8)
-        ]
+    def submit(self, executor: Executor, needed: Sequence[Place], blocks: range) -> dict[Future[Any], list[Place]]:
+        """Return futures of further blocks of the statistics that are needed, in order of blocks."""
+        waiting: dict[Future[Any], list[Place]] = {}
+        for ensemble in dict.fromkeys(e for e, _ in needed):
+            wanted = [place for place in needed if place[0] == ensemble]
+            statistics = tuple(self.statistics[ensemble][n] for _, n in wanted)
+            for start in blocks[::_BLOCKS_OF_A_TASK]:
+                chunk = range(start, min(start + _BLOCKS_OF_A_TASK, blocks.stop))
+                future = executor.submit(_sample_blocks, ensemble, self.inputs.x, statistics, self.seed, chunk)
+                waiting[future] = wanted
+        return waiting
 
-    def add(self, ensemble: Ensemble, found: Iterable[tuple[Moments, ...]]) -> None:
-        """Merge the moments of further blocks, in order, so that the sums are the same on every machine layout."""
+    def add(self, wanted: Sequence[Place], found: Sequence[tuple[Moments, ...]]) -> None:
+        """Merge the moments of further blocks one by one, so that the sums do not depend on how blocks were grouped."""
         for block in found:
-            before = self.totals.get(ensemble)
-            self.totals[ensemble] = block if before is None else tuple(map(add, before, block))
+            for place, moments in zip(wanted, block, strict=True):
+                before = self.totals.get(place)
+                self.totals[place] = moments if before is None else before + moments
 
 
 def _sample_blocks(
-    ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, start: int, stop: int
+    ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, blocks: range
 ) -> list[tuple[Moments, ...]]:
-    return [sample_block(ensemble, x, statistics, seed, block) for block in range(start, stop)]
+    return [sample_block(ensemble, x, statistics, seed, block) for block in blocks]
 
 
 def _deterministic(ids: Sequence[str]) -> list[tuple[CheckResult, CheckResult | None, dict[str, Any], Any]]:
@@ -217,8 +220,9 @@ def _sampled(
 ) -> list[tuple[str, CheckResult]]:
     """Return the result of every plan, looking at doubling samples until all are decided or the tier is used up."""
     ensembles = _Ensembles(inputs, seed)
-    places = [ensembles.place(plan) for plan in plans]
+    places = [ensembles.places(plan) for plan in plans]
     results: dict[int, CheckResult] = {}
+    sampled = 0
     for look in range(tier.looks):
         undecided = [
             n
@@ -227,18 +231,18 @@ def _sampled(
         ]
         if not undecided:
             break
-        needed = dict.fromkeys(e for n in undecided for e, _ in places[n])
-        blocks = tier.first_blocks << look
-        futures = {e: ensembles.submit(executor, e, blocks) for e in needed}
-        every = [f for group in futures.values() for f in group]
+        blocks = range(sampled, tier.first_blocks << look)
+        sampled = blocks.stop
+        needed = list(dict.fromkeys(place for n in undecided for place in places[n]))
+        waiting = ensembles.submit(executor, needed, blocks)
         decided = len(plans) - len(undecided)
-        for count, _ in enumerate(as_completed(every), start=1):
-            progress(f"sampling, look {look + 1}: {decided} of {len(plans)} checks decided", count / len(every))
-        for ensemble, group in futures.items():
-            ensembles.add(ensemble, reduce(add, (f.result() for f in group), []))
+        for count, _ in enumerate(as_completed(waiting), start=1):
+            progress(f"sampling, look {look + 1}: {decided} of {len(plans)} checks decided", count / len(waiting))
+        for future, wanted in waiting.items():
+            ensembles.add(wanted, future.result())
         for n in undecided:
             assert budget is not None  # there are plans, so there is a budget
-            moments = tuple(ensembles.totals[e][k] for e, k in places[n])
+            moments = tuple(ensembles.totals[place] for place in places[n])
             results[n] = judge(plans[n], moments, budget.alpha(*plans[n].name), look)
     return [(plan.claim, results[n]) for n, plan in enumerate(plans)]
 

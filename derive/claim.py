@@ -41,6 +41,7 @@ class Observable(StrEnum):
     UNIT_COVARIANCE = "second moments of units of a deeper layer"
     KERNEL = "empirical NNGP kernel on the first layer"
     DEEP_KERNEL = "empirical NNGP kernel of deeper networks, along widths"
+    INHERITED_TANGENT_KERNEL = "part of the empirical tangent kernel inherited from the first layer"
     TANGENT_KERNEL = "empirical tangent kernel on the first layer"
     DEEP_TANGENT_KERNEL = "empirical tangent kernel of deeper networks, along widths"
     KERNEL_VARIANCE = "variance of the empirical NNGP kernel"

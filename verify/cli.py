@@ -185,10 +185,10 @@ def derive(ids: tuple[str, ...], out: Path) -> int:
     runs.make_ready(out, "derivations.html", "derivations.tex", "derivations.json")
     keys = _known(ids)
     from verify.derivations import examined_records
+    from verify.execution import executor_of
     from verify.report import write_derivations
-    from verify.stopping import stoppable_workers
 
-    with _progress() as progress, stoppable_workers(min(2, len(keys))) as executor:
+    with _progress() as progress, executor_of(min(2, len(keys))) as executor:
         records, refuted = examined_records(keys, executor, progress)
     for key, reason in refuted.items():
         click.echo(f"{key}: a step of its derivation is refuted: {reason}", err=True)
@@ -268,10 +268,10 @@ def _verified(
     except ValueError as error:
         raise UserError(str(error)) from error
     from verify import suite
-    from verify.stopping import stoppable_workers
+    from verify.execution import executor_of
 
     stages = runs.Stages()
-    with _progress() as progress, stoppable_workers(workers) as executor:
+    with _progress() as progress, executor_of(workers) as executor:
 
         def told(stage: str, fraction: float) -> None:
             stages.enter(stage)

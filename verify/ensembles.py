@@ -109,6 +109,12 @@ def _over_outputs(values: FloatArray, sample: Sample) -> FloatArray:
     return np.hstack([sample.at_pairs(equal / outputs), sample.at_pairs(different)])
 
 
+def _without_own_part(sample: Sample) -> FloatArray:
+    """Return the tangent kernel without the part of the output layer's own parameters, which is the NNGP kernel."""
+    difference: FloatArray = sample.ntk - sample.nngp[..., None, None] * np.eye(sample.ntk.shape[-1])
+    return difference
+
+
 def _squared_spread(sample: Sample, centre: FloatArray) -> FloatArray:
     """Return squared deviations of the tangent kernel from its mean, which is zero between different outputs."""
     rows, columns = sample.pairs
@@ -130,6 +136,7 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "fourth moments of units": lambda s, centre: _same_and_different(s.outputs**2, s),
     "nngp": lambda s, centre: s.at_pairs(s.nngp),
     "ntk": lambda s, centre: _over_outputs(s.ntk, s),
+    "inherited ntk": lambda s, centre: _over_outputs(_without_own_part(s), s),
     "squared spread of nngp": lambda s, centre: (s.at_pairs(s.nngp) - centre) ** 2,
     "squared spread of ntk": _squared_spread,
     "squared error of nngp": lambda s, centre: _mean_relative((s.at_pairs(s.nngp) - centre[0]) ** 2, centre[1]),

@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 
 from numeric.kernels import as_inputs
 
+_LARGEST = 1e6
+"""Largest magnitude of an input; fourth powers of kernels must stay far from overflow (chosen)."""
 _MOST_POINTS = 12
 """Checks look at every pair of inputs; 12 inputs are 78 pairs. Chosen to keep a quick run quick."""
 
@@ -34,6 +36,8 @@ class Inputs:
         x = np.array(as_inputs(self.x))
         if len(x) > _MOST_POINTS:
             raise ValueError(f"expected at most {_MOST_POINTS} inputs, got {len(x)}; choose a handful of rows")
+        if np.abs(x).max() > _LARGEST:
+            raise ValueError(f"expected numbers up to {_LARGEST:g}, got {np.abs(x).max():g}; scale the inputs")
         if len(self.labels) != len(x):
             raise ValueError(f"expected one label per input, got {len(self.labels)} for {len(x)} inputs")
         x.setflags(write=False)

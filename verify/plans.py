@@ -295,6 +295,10 @@ def _kernel(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]
     return _on_one_hidden_layer(claim, inputs, resolution, "nngp", tangent=False, between=False)
 
 
+def _inherited(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
+    return _on_one_hidden_layer(claim, inputs, resolution, "inherited ntk", tangent=True, between=True)
+
+
 def _tangent_kernel(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
     return _on_one_hidden_layer(claim, inputs, resolution, "ntk", tangent=True, between=True)
 
@@ -421,6 +425,7 @@ _PLANNERS: Mapping[Observable, Callable[[Claim, Inputs, float], tuple[Plan, ...]
     Observable.FIRST_LAYER_TANGENT: _first_tangent,
     Observable.UNIT_COVARIANCE: _units,
     Observable.KERNEL: _kernel,
+    Observable.INHERITED_TANGENT_KERNEL: _inherited,
     Observable.TANGENT_KERNEL: _tangent_kernel,
     Observable.KERNEL_VARIANCE: _kernel_variance,
     Observable.TANGENT_VARIANCE: _tangent_variance,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from derive.typeset import plain
 from verify.verdict import Verdict, combine
 
 SCHEMA = 1
@@ -148,7 +149,7 @@ class PrintedResult:
         """Return the record."""
         return {
             "verdict": str(self.verdict),
-            "statement": {"latex": self.latex, "text": self.latex},
+            "statement": {"latex": self.latex, "text": plain(self.latex)},
             "counterexample": self.counterexample,
             "correction": self.correction,
         }

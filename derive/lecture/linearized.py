@@ -124,6 +124,16 @@ def printed_training_outputs() -> Operator:
     return word(Y) + (word(F0) - word(Y)) @ _of_theta(sp.exp(-learning_rate * eigenvalue * time))
 
 
+def printed_output_rate() -> Operator:
+    """Return the difference of both sides of the first line of eq 70 as printed, with the kernel at the test input.
+
+    Raises:
+        IllTyped: always; one side has a row per training input, the other a row per test input.
+    """
+    difference: Operator = word(F_RATE) + learning_rate * (word(THETA_XX) @ (word(F) - word(Y)))
+    return difference
+
+
 def _of_theta(function: sp.Expr) -> Operator:
     return function_of_theta(function, eigenvalue)
 
@@ -197,6 +207,11 @@ CLAIMS = (
             Mutant("the loss without its 1/2", -2 * learning_rate * (_of_theta(eigenvalue) @ (word(F) - word(Y)))),
             Mutant("the gradient ascends", learning_rate * (_of_theta(eigenvalue) @ (word(F) - word(Y)))),
             Mutant("Θ is missing", -learning_rate * (word(F) - word(Y))),
+        ),
+        printed=Printed(
+            latex=r"-\eta\, \hat{\Theta}(x, \mathcal{X}) \left(f_{t}^{\mathrm{lin}}(\mathcal{X}) - \mathcal{Y}\right)",
+            correction="the kernel is that of the training set with itself",
+            evaluate=printed_output_rate,
         ),
     ),
     _claim(

@@ -173,7 +173,9 @@ CLAIMS = (
         theorem=own_term,
         statement=own_statement,
         mutants=lambda: _part_mutants(own_statement(), inherited_statement()),
+        observable=Observable.KERNEL,
         rests_on=("nngp.kernel-limit",),
+        slot="kernel",
     ),
     Claim(
         id="eq53",
@@ -185,6 +187,8 @@ CLAIMS = (
         theorem=inherited_term,
         statement=inherited_statement,
         mutants=lambda: _part_mutants(inherited_statement(), own_statement()),
+        observable=Observable.INHERITED_TANGENT_KERNEL,
+        slot="tangent",
     ),
     Claim(
         id="eq62",

@@ -125,13 +125,14 @@ _INPUTS = (("0.6", "-0.8", "1.1"), ("1.3", "0.4", "-0.5"))
 
 
 def _kernel(claim: Claim) -> CheckResult:
-    hidden_layers = 0 if claim.slot.startswith("first") else 2
+    inherited = claim.observable is Observable.INHERITED_TANGENT_KERNEL  # a part, which no deeper layer iterates
+    hidden_layers = 0 if claim.slot.startswith("first") else 1 if inherited else 2
     tangent = "tangent" in claim.slot
     names = ("identity",) if hidden_layers == 0 else ("relu", "erf")
     expected, scales, labels = [], [], []
     for name in names:
         kernel, ntk = _reference_kernels(name, hidden_layers)
-        chosen = ntk if tangent else kernel
+        chosen = ntk - kernel if inherited else ntk if tangent else kernel
         for i, j in ((0, 0), (1, 0), (1, 1)):
             expected.append(chosen[i, j])
             scales.append(mpmath.sqrt(chosen[i, i] * chosen[j, j]))
@@ -146,7 +147,8 @@ def _kernel(claim: Claim) -> CheckResult:
             from_statement += [mpmath.mpf(float(computed[i, j])) for i, j in ((0, 0), (1, 0), (1, 1))]
         return from_statement
 
-    note = f"{hidden_layers} hidden layers iterated with two-dimensional integrals in {DIGITS}-digit arithmetic"
+    depth = f"{hidden_layers} hidden layer" + ("" if hidden_layers == 1 else "s")
+    note = f"{depth} iterated with two-dimensional integrals in {DIGITS}-digit arithmetic"
     return _compared(claim, value, expected, scales, tuple(labels), FLOAT_ALLOWED, note)
 
 

@@ -294,3 +294,11 @@ def test_help_and_version_load_nothing_heavy() -> None:
     for option in ("--help", "--version"):
         done = subprocess.run([sys.executable, "-c", program, option], capture_output=True, text=True, check=True)
         assert not {"numpy", "sympy", "matplotlib", "rich", "derive"} & set(done.stderr.split())
+
+
+def test_the_reference_run_is_of_this_suite():
+    """It must be replaced whenever claims or checks change, or readers would compare with something else."""
+    results, _ = runs.read_run(Path(__file__).parents[1] / "reports" / "reference")
+    assert [claim["id"] for claim in results["claims"]] == list(CLAIMS)
+    assert {claim["verdict"] for claim in results["claims"]} == {"confirmed"}
+    assert runs.outcome(results) == runs.EXPECTED

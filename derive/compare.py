@@ -7,12 +7,12 @@ import sympy as sp
 from derive.duals.theorems import ClosedForm
 from derive.examiner import instances_for
 from derive.explicit_matrices import SPECTRA, value
-from derive.instances import environments
+from derive.instances import Instance, environments
 from derive.laws import GaussianProcess
 from derive.model import Model
-from derive.notation import D, a, b, c, learning_rate, sigma_b, sigma_w, time
+from derive.notation import D, a, b, c, input_dimension, learning_rate, sigma_b, sigma_w, time
 from derive.operators import Operator
-from derive.terms import Expression, Term
+from derive.terms import Expression, Index, Term, atom
 
 _POINT = {a: sp.Rational(3, 4), b: sp.Rational(5, 2), c: sp.Rational(1, 2), D: sp.Rational(13, 8)}
 _SIGMAS = {sigma_w: sp.Rational(7, 5), sigma_b: sp.Rational(3, 10)}
@@ -50,9 +50,18 @@ def _of_expressions(right: Expression, wrong: Expression, model: Model) -> str |
                 ]
                 sizes = ", ".join(f"{dimension} = {size}" for dimension, size in instance.sizes.items())
                 units = ", ".join(f"{index.name} = {n + 1}" for index, n in at.items())
-                where = "; ".join(filter(None, (sizes, units, "sigma_w = 7/5, sigma_b = 3/10")))
+                data = ", ".join(_data(instance, x) for x in ("x", "x'") if input_dimension in instance.sizes)
+                where = "; ".join(filter(None, (sizes, data, units, "sigma_w = 7/5, sigma_b = 3/10")))
                 return f"{where}: {shown[0]}, but the wrong form gives {shown[1]}"
     return None
+
+
+def _data(instance: Instance, x: str) -> str:
+    """Return the components of an input of an instance, in words."""
+    p = Index("p", input_dimension)
+    component = atom("input", p, at=(x,))
+    values = (str(instance.value(component, {p: n})) for n in range(instance.sizes[input_dimension]))
+    return f"{x} = ({', '.join(values)})"
 
 
 def _of_operators(right: Operator, wrong: Operator) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from derive.claim import Claim, Observable, Printed
 from derive.compare import counterexample
 from derive.examiner import Examination, examine, examine_step
+from derive.lecture import CLAIMS
 from derive.operators import IllTyped
 from derive.terms import Term
 from derive.theorem import StepRefuted, Theorem
@@ -39,7 +40,14 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
     count = examination.total
     steps = f"{len(theorem.steps)} step" + ("s" if len(theorem.steps) != 1 else "")
     note = f"{steps} re-checked at {count} exact instances; the right side is the statement"
+    if same := claims_with_right_side(derived, claim.id):
+        note += f"; it is found to be the right side of {' and '.join(same)} too"
     return _result(Verdict.INCONCLUSIVE if survived else Verdict.CONFIRMED, count, note, mutants), examination
+
+
+def claims_with_right_side(term: Term, but: str) -> tuple[str, ...]:
+    """Return the ids of the other claims whose derivation ends in the same term: what the machine finds to be equal."""
+    return tuple(key for key, claim in CLAIMS.items() if key != but and claim.derived(claim.theorem()).key == term.key)
 
 
 def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: Term) -> MutantResult:

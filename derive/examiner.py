@@ -35,23 +35,37 @@ Assumed = dict[tuple[str, sp.Expr | None], tuple[tuple[Index, ...], Expression]]
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """How many concrete instances each step of a theorem was re-checked at, in the order of its steps."""
+    """How often a theorem was re-checked.
+
+    Attributes:
+        instances: number of concrete instances of each of its own steps, in order.
+        lemmas: number of instances of all steps of the theorems it rests on.
+    """
 
     instances: tuple[int, ...]
+    lemmas: int = 0
 
     @property
     def total(self) -> int:
-        """Return the number of instances over all steps."""
+        """Return the number of instances over the theorem's own steps."""
         return sum(self.instances)
 
 
+@cache
 def examine(theorem: Theorem) -> Examination:
-    """Return the record of re-checking every step of a theorem, its premises left to their own examination.
+    """Return the record of re-checking every step of a theorem and of all theorems it rests on.
 
     Raises:
-        StepRefuted: if a step is wrong at some instance.
+        StepRefuted: if a step is wrong at some instance, or does not follow on the one before it.
         TypeError: if a step's rule has no examiner: such a step must not pass in silence.
     """
+    lemmas = sum(_examine_own(lemma).total for lemma in theorem.ancestry() if lemma is not theorem)
+    return Examination(_examine_own(theorem).instances, lemmas)
+
+
+@cache
+def _examine_own(theorem: Theorem) -> Examination:
+    """Return the record of a theorem's own steps."""
     term = theorem.lhs
     for step in theorem.steps:
         if step.before.key != term.key:

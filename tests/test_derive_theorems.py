@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 import sympy as sp
 
-from derive.examiner import examine
+from derive.examiner import examine, examine_step
 from derive.laws import GaussianProcess, Law
 from derive.lecture import finite_width, linearized, nngp, ntk
 from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y, tangent_hypothesis
@@ -53,6 +53,11 @@ def planted(after, relation="=", **used):
         return Rewriting(after, **used)
 
     return wrong
+
+
+def own_steps_examined(theorem):
+    """Examine the steps of a theorem alone: its planted premises would be refuted before what is tested here."""
+    return sum(examine_step(each, theorem) for each in theorem.steps)
 
 
 def concluding(called, conclusion):
@@ -544,11 +549,11 @@ WRONG_TANGENT = {
 @pytest.mark.parametrize("wrong", WRONG_TANGENT)
 def test_a_wrong_recursion_of_the_tangent_kernel_is_refuted_by_an_explicit_network(wrong):
     with pytest.raises(StepRefuted, match="explicit two-layer network"):
-        examine(ntk_with_step(WRONG_TANGENT[wrong] * delta(K, K2)))
+        own_steps_examined(ntk_with_step(WRONG_TANGENT[wrong] * delta(K, K2)))
 
 
 def test_the_right_recursion_by_the_planted_path_passes():
-    assert examine(ntk_with_step((OWN + INHERITED) * delta(K, K2))).total > 0
+    assert own_steps_examined(ntk_with_step((OWN + INHERITED) * delta(K, K2))) > 0
 
 
 FIRST_UNIT = Index("1", width(layer))
@@ -576,11 +581,11 @@ WRONG_KERNEL = {
 @pytest.mark.parametrize("wrong", WRONG_KERNEL)
 def test_a_wrong_recursion_of_the_kernel_is_refuted_by_an_explicit_network(wrong):
     with pytest.raises(StepRefuted, match="explicit two-layer network"):
-        examine(nngp_with_step(WRONG_KERNEL[wrong]))
+        own_steps_examined(nngp_with_step(WRONG_KERNEL[wrong]))
 
 
 def test_the_right_kernel_by_the_planted_path_passes():
-    assert examine(nngp_with_step(KERNEL)).total > 0
+    assert own_steps_examined(nngp_with_step(KERNEL)) > 0
 
 
 def test_units_of_two_layers_below_do_not_stand_for_those_of_the_layer_below():
@@ -630,3 +635,12 @@ def test_an_average_of_expressions_is_a_theorem_with_its_conditions():
     theorem = reflexivity(average, DEEPER_LAYER).by(law_of_large_numbers, width(layer))
     assert isinstance(theorem.rhs, Expression)
     assert (theorem.limits, theorem.hypotheses) == ((width(layer),), (DEEPER_LAYER.iid_units,))
+
+
+def test_the_lemmas_of_a_theorem_are_examined_with_it():
+    """A lemma that is no claim of its own must not escape: here a wrong second moment under a right-looking law."""
+    start = reflexivity(nngp.layer1_covariance().lhs, FIRST_LAYER)
+    wrong = start.by(planted(2 * nngp.layer1_covariance().rhs))
+    assert examine(nngp.nngp_recursion()).lemmas > examine(nngp.layer1_covariance()).total
+    with pytest.raises(StepRefuted):
+        examine(gaussian_law(wrong))

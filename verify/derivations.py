@@ -35,11 +35,12 @@ def examined_records(
 def _groups(ids: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the claims in groups whose derivations share steps, so that one process examines what they share once.
 
-    Groups of later claims come first: they take longest, and must not be what is waited for at the end.
+    The claims of the lecture share their lemmas. Groups of later claims come first, so that the two long ones start at
+    once.
     """
     groups: dict[str, list[str]] = {}
     for key in ids:
-        topic = "duals" if key.startswith("dual.") else CLAIMS[key].slot or "other"
+        topic = key.split(".")[0] if key.startswith(("dual.", "finite-width.")) else "lecture"
         groups.setdefault(topic, []).append(key)
     return [tuple(group) for group in reversed(groups.values())]
 

@@ -114,7 +114,7 @@ def as_time_grows(operator: Operator, model: Model) -> Rewriting:
     return Rewriting(limit, (POSITIVE_RATE,), (time,))
 
 
-@rule("the kernel of Theta is trivial: every eigenvalue is positive", relation="=")
+@rule("the kernel of Theta is trivial: every eigenvalue is positive")
 def positive_definite(operator: Operator, model: Model) -> Rewriting:
     """Return the operator for positive definite Theta: what happens on the kernel is dropped."""
     words = ((w, (pieces[0], *(sp.S.Zero for _ in pieces[1:]))) for w, pieces in operator.words.items())

@@ -75,7 +75,9 @@ def _mutant(plan: Plan, interval: Interval, number: int) -> MutantResult:
         return MutantResult(
             mutant.name, False, mutant.largest, True, "the same numbers in this setting, found before sampling"
         )
-    killed = excludes(interval, mutant.distance)
+    # were the mutant true, the claim's own allowance would still apply around it
+    reached = Interval(low=interval.low - plan.allowed, high=interval.high + plan.allowed, estimate=interval.estimate)
+    killed = excludes(reached, mutant.distance)
     nearest = mutant.distance[int(np.argmax(np.abs(mutant.distance)))]
     reason = "the interval excludes it" if killed else "the interval contains it"
     if mutant in plan.out_of_reach and not killed:

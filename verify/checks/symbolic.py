@@ -39,7 +39,8 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
     survived = any(not m.killed for m in mutants)
     count = examination.total
     steps = f"{len(theorem.steps)} step" + ("s" if len(theorem.steps) != 1 else "")
-    note = f"{steps} re-checked at {count} exact instances; the right side is the statement"
+    lemmas = f" and those of its lemmas at {examination.lemmas}" if examination.lemmas else ""
+    note = f"{steps} re-checked at {count} exact instances{lemmas}; the right side is the statement"
     if same := claims_with_right_side(derived, claim.id):
         note += f"; it is found to be the right side of {' and '.join(same)} too"
     return _result(Verdict.INCONCLUSIVE if survived else Verdict.CONFIRMED, count, note, mutants), examination

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sympy as sp
 
 from derive.notation import z
+from derive.parsing import Unreadable, read_expression
+from derive.pieces import pieces
+
+_NO_JUMP = sp.Float("1e-25", 30)
+"""Heights below this, in 30 digits, are no jumps; chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,43 +22,129 @@ class Activation:
 
     Attributes:
         name: its name, or the text of its expression.
-        expression: a SymPy expression in :data:`derive.notation.z`.
+        expression: a SymPy expression in :data:`derive.notation.z`, and parameters.
+        aliases: other names.
     """
 
     name: str
     expression: sp.Expr
+    aliases: tuple[str, ...] = ()
 
     @property
     def derivative(self) -> sp.Expr:
-        """Return the pathwise derivative, what backpropagation uses; at a kink it is the value from the left."""
-        smooth = sp.diff(self.expression, z).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
-        return smooth.replace(sp.Heaviside, lambda x, *_: sp.Heaviside(x, 0))
+        """Return the pathwise derivative, what backpropagation uses; at a kink it is the value from the left.
 
+        Raises:
+            NotPiecewise: if the pieces of the activation cannot be told apart.
+        """
+        parts = [(sp.diff(piece.expression, z), piece.high) for piece in pieces(self.expression)]
+        if len(parts) == 1:
+            return parts[0][0]
+        return sp.Piecewise(*((slope, z <= high) for slope, high in parts[:-1]), (parts[-1][0], True))
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """Return the symbols besides z, by name."""
+        return tuple(sorted(self.expression.free_symbols - {z}, key=str))
+
+    @property
+    def jumps(self) -> bool:
+        """Return whether the activation itself jumps, so that its weak derivative has Dirac deltas."""
+        parts = pieces(self.expression)
+        heights = [(right.expression - left.expression).subs(z, right.low) for left, right in pairwise(parts)]
+        return any(not (h.is_number and abs(sp.N(h, 30)) < _NO_JUMP) for h in heights)
+
+
+def _hermite(degree: int) -> sp.Expr:
+    """Return the probabilists' Hermite polynomial He_n."""
+    return sp.expand(2 ** -sp.Rational(degree, 2) * sp.hermite(degree, z / sp.sqrt(2)))
+
+
+_NORMAL_CDF = (1 + sp.erf(z / sp.sqrt(2))) / 2
+_NEGATIVE_EXPONENTIAL = sp.Min(sp.exp(z) - 1, 0)
+_SELU_SCALE, _SELU_ALPHA = sp.Rational("1.0507009873554805"), sp.Rational("1.6732632423543773")
+"""Klambauer et al. 2017 (arXiv:1706.02515), eq 14, to 17 digits."""
+_GELU_CUBIC = sp.Rational("0.044715")
+"""Hendrycks and Gimpel 2016 (arXiv:1606.08415), section 2."""
 
 ACTIVATIONS = (
-    Activation("identity", z),
+    Activation("identity", z, ("linear",)),
     Activation("relu", sp.Max(z, 0)),
+    Activation("leaky-relu", sp.Max(z, 0) + sp.Min(z, 0) / 100),
+    Activation("abs", sp.Abs(z)),
+    Activation("step", sp.Heaviside(z), ("heaviside",)),
+    Activation("sign", sp.sign(z)),
+    Activation("relu2", sp.Max(z, 0) ** 2),
+    Activation("relu3", sp.Max(z, 0) ** 3),
+    Activation("hard-tanh", sp.Min(sp.Max(z, -1), 1)),
+    Activation("hard-sigmoid", sp.Min(sp.Max(z / 6 + sp.S.Half, 0), 1)),
+    Activation("hard-swish", z * sp.Min(sp.Max(z / 6 + sp.S.Half, 0), 1)),
+    Activation("relu6", sp.Min(sp.Max(z, 0), 6)),
+    Activation("elu", sp.Max(z, 0) + _NEGATIVE_EXPONENTIAL),
+    Activation("selu", _SELU_SCALE * (sp.Max(z, 0) + _SELU_ALPHA * _NEGATIVE_EXPONENTIAL)),
+    Activation("gelu", z * _NORMAL_CDF),
+    Activation("gelu-tanh", z / 2 * (1 + sp.tanh(sp.sqrt(2 / sp.pi) * (z + _GELU_CUBIC * z**3)))),
     Activation("erf", sp.erf(z)),
+    Activation("Phi", _NORMAL_CDF, ("normal-cdf",)),
+    Activation("sin", sp.sin(z)),
+    Activation("cos", sp.cos(z)),
+    Activation("rbf", sp.sin(z) + sp.cos(z), ("sin+cos",)),
+    Activation("exp", sp.exp(z)),
+    Activation("gaussian", sp.exp(-(z**2))),
+    Activation("z-gaussian", z * sp.exp(-(z**2))),
+    Activation("z2", z**2, ("quadratic",)),
+    Activation("z3", z**3, ("cubic",)),
+    Activation("he2", _hermite(2)),
+    Activation("he3", _hermite(3)),
+    Activation("he4", _hermite(4)),
+    Activation("cosh", sp.cosh(z)),
+    Activation("softplus", sp.log(1 + sp.exp(z))),
+    Activation("tanh", sp.tanh(z)),
+    Activation("sigmoid", 1 / (1 + sp.exp(-z)), ("logistic",)),
+    Activation("silu", z / (1 + sp.exp(-z)), ("swish",)),
+    Activation("mish", z * sp.tanh(sp.log(1 + sp.exp(z)))),
 )
 
 
-def activation(which: str | sp.Expr | Activation) -> Activation:
-    """Return an activation by name, or from a SymPy expression in z.
+def activation(which: str | sp.Expr | Activation, parameters: bool = False) -> Activation:
+    """Return an activation by name, or from an expression in z: text or SymPy.
+
+    Args:
+        which: a name, with - or _ alike; a text such as ``"z*exp(-z**2)"``, read by :mod:`derive.parsing`; a SymPy
+            expression in :data:`derive.notation.z`.
+        parameters: whether other symbols than z are allowed.
 
     Raises:
-        ValueError: for an unknown name, with the nearest known ones, or an expression in other symbols than z.
+        ValueError: for an unknown name, with the nearest known ones, an expression in other symbols than z, or a text
+            that is no expression.
         TypeError: for anything else.
     """
     if isinstance(which, Activation):
         return which
     if isinstance(which, str):
-        known = {row.name: row for row in ACTIVATIONS}
-        if which in known:
-            return known[which]
-        nearest = difflib.get_close_matches(which, known, n=3, cutoff=0.4) or sorted(known)
-        raise ValueError(f"expected the name of an activation, got {which!r}; did you mean {', '.join(nearest)}?")
+        return _by_text(which, parameters)
     if isinstance(which, sp.Expr):
-        if which.free_symbols != {z}:
+        if which.free_symbols != {z} and not (parameters and z in which.free_symbols):
             raise ValueError(f"expected an expression in z alone, got {which}; use derive.notation.z")
         return Activation(str(which), which)
-    raise TypeError(f"expected a name or a SymPy expression in z, got {type(which).__name__}")
+    raise TypeError(f"expected a name or an expression in z, got {type(which).__name__}")
+
+
+def _by_text(text: str, parameters: bool) -> Activation:
+    known = {name.casefold(): row for row in ACTIVATIONS for name in (row.name, *row.aliases)}
+    name = text.strip().replace("_", "-").casefold()
+    if name in known:
+        return known[name]
+    try:
+        expression = read_expression(text, parameters=parameters)
+    except Unreadable:
+        if not text.strip().replace("-", "").replace("_", "").isalnum():
+            raise
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [row.name for row in ACTIVATIONS]
+        raise ValueError(
+            f"expected the name of an activation or an expression in z, got {text!r}; "
+            f"did you mean {', '.join(nearest)}?"
+        ) from None
+    if z not in expression.free_symbols:
+        raise ValueError(f"expected an expression in z, got the constant {text!r}")
+    return Activation(text.strip(), expression)

@@ -6,7 +6,7 @@ A claim's statement is typed by hand from its source; it becomes a result only w
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -113,9 +113,15 @@ class Claim:
 
 
 class Registry(Mapping[str, Claim]):
-    """Claims by id, in order; parents before children."""
+    """Claims by id, in order; parents before children.
 
-    def __init__(self, *topics: Iterable[Claim]) -> None:
+    Args:
+        topics: the claims, topic by topic.
+        made: makes a claim that is in no topic from its id, or returns nothing; it raises ValueError for an id of its
+            kind that it cannot make one from.
+    """
+
+    def __init__(self, *topics: Iterable[Claim], made: Callable[[str], Claim | None] = lambda key: None) -> None:
         claims: dict[str, Claim] = {}
         for claim in (claim for topic in topics for claim in topic):
             if claim.id in claims:
@@ -125,14 +131,20 @@ class Registry(Mapping[str, Claim]):
                 raise ValueError(f"{claim.id} rests on {missing}, which must be registered before it")
             claims[claim.id] = claim
         self._claims: Mapping[str, Claim] = MappingProxyType(claims)
+        self._made = made
 
     def __getitem__(self, key: str) -> Claim:
         """Return a claim.
 
         Raises:
-            KeyError: for an unknown id, with the nearest known ones.
+            KeyError: for an unknown id, with the nearest known ones, or what keeps one from being made.
         """
         if key not in self._claims:
+            try:
+                if (made := self._made(key)) is not None:
+                    return made
+            except ValueError as error:
+                raise KeyError(f"no claim can be made for {key!r}: {error}") from None
             nearest = difflib.get_close_matches(key, self._claims, n=3, cutoff=0.3) or list(self._claims)[:3]
             raise KeyError(f"expected the id of a claim, got {key!r}; did you mean {', '.join(nearest)}?")
         return self._claims[key]
@@ -142,6 +154,16 @@ class Registry(Mapping[str, Claim]):
 
     def __len__(self) -> int:
         return len(self._claims)
+
+    def selected(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Return ids in registry order, made ones last; all registered if none are given.
+
+        Raises:
+            KeyError: for an unknown id, with the nearest known ones.
+        """
+        wanted = [self[key].id for key in ids]
+        made = (key for key in dict.fromkeys(wanted) if key not in self._claims)
+        return *(key for key in self if not wanted or key in wanted), *made
 
     def ancestors(self, key: str) -> tuple[str, ...]:
         """Return the ids of all claims that a claim rests on, directly or not, in registry order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from derive.duals.series import RHO, HermiteSeries, K
 from derive.duals.theorems import ClosedForm
 from derive.examiner import instances_for
 from derive.explicit_matrices import SPECTRA, value
@@ -14,7 +15,7 @@ from derive.notation import D, a, b, c, input_dimension, learning_rate, sigma_b,
 from derive.operators import Operator
 from derive.terms import Expression, Index, Term, atom
 
-_POINT = {a: sp.Rational(3, 4), b: sp.Rational(5, 2), c: sp.Rational(1, 2), D: sp.Rational(13, 8)}
+_POINT = {a: sp.Rational(3, 4), b: sp.Rational(5, 2), c: sp.Rational(2, 5), D: sp.Rational(343, 200)}
 _SIGMAS = {sigma_w: sp.Rational(7, 5), sigma_b: sp.Rational(3, 10)}
 
 
@@ -35,7 +36,12 @@ def counterexample(right: Term, wrong: Term, model: Model) -> str | None:
             values = [sp.N(e.subs(_POINT), 8) for e in (first, second)]
             if abs(values[0] - values[1]) < sp.Float("1e-12"):
                 return None
-            return f"a = 3/4, b = 5/2, c = 1/2: {values[0]}, but the wrong form gives {values[1]}"
+            return f"a = 3/4, b = 5/2, c = 2/5: {values[0]}, but the wrong form gives {values[1]}"
+        case HermiteSeries(), HermiteSeries():
+            terms = [series.weight.subs({RHO: sp.Rational(1, 4), K: k}) for k in range(4) for series in (right, wrong)]
+            if terms[::2] == terms[1::2]:
+                return None
+            return f"weights of the first terms at rho = 1/4: {terms[::2]}, but the wrong form has {terms[1::2]}"
     raise TypeError(f"cannot compare a {type(right).__name__} with a {type(wrong).__name__}")
 
 

@@ -14,7 +14,8 @@ from functools import cache
 
 import sympy as sp
 
-from derive.duals.examiner import examine_dual
+from derive.duals.examiner import examine_dual, examine_series
+from derive.duals.series import HermiteSeries
 from derive.duals.theorems import GaussianMean
 from derive.explicit_matrices import examine_flow, examine_rewriting
 from derive.explicit_network import TwoLayerNetwork
@@ -88,7 +89,7 @@ def _rewriting(step: Step) -> int:
     if isinstance(before, Operator):
         return examine_rewriting(step)
     if isinstance(before, GaussianMean):
-        return examine_dual(step)
+        return examine_series(step) if isinstance(after, HermiteSeries) else examine_dual(step)
     if not (isinstance(before, Expression) and isinstance(after, Expression)):
         kinds = type(before).__name__, type(after).__name__
         raise StepRefuted(f"no rule {step.rule} turns a {kinds[0]} into a {kinds[1]}")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import sympy as sp
 
 from derive import notation
+from derive.duals.series import HermiteSeries, K
 from derive.duals.theorems import ClosedForm, GaussianMean
 from derive.laws import GaussianProcess, Law
 from derive.operators import Operator, slot
@@ -39,6 +40,9 @@ def to_sympy(term: Term) -> sp.Expr:
             return sp.Function("E")(f.subs(notation.z, u) * f.subs(notation.z, v))
         case ClosedForm(expression):
             return expression
+        case HermiteSeries(_, order, weight):
+            means = sp.Function("dA" if order else "A")
+            return sp.Sum(weight * means(K, notation.a) * means(K, notation.b), (K, 0, sp.oo))
     raise TypeError(f"no SymPy form is known for a {type(term).__name__}")
 
 

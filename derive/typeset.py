@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 import sympy as sp
 
 from derive import notation
+from derive.activations import Activation
+from derive.duals.series import HermiteSeries
 from derive.duals.theorems import ClosedForm, GaussianMean
 from derive.laws import GaussianProcess, Law
 from derive.operators import Operator, slot
@@ -42,11 +44,22 @@ def latex(term: Term) -> str:
             return _operator(term)
         case GaussianMean(activation, order):
             f = r"\dot{\phi}" if order else r"\phi"
-            name = activation.name.replace("_", r"\_")
-            return rf"\mathbb{{E}}\left[{f}(u)\,{f}(v)\right]_{{\phi = \mathrm{{{name}}}}}"
+            return rf"\mathbb{{E}}\left[{f}(u)\,{f}(v)\right]_{{\phi = {_name_of(activation)}}}"
         case ClosedForm(expression):
             return sympy_latex(expression)
+        case HermiteSeries(activation, order, weight):
+            f = r"\dot{\phi}" if order else r"\phi"
+            means = rf"A_{{k}}(a)\,A_{{k}}(b),\; A_{{k}}(a) = \mathbb{{E}}\left[{f}(\sqrt{{a}} x)\,He_{{k}}(x)\right]"
+            means += rf"_{{\phi = {_name_of(activation)}}}"
+            return rf"\sum_{{k \ge 0}} {sympy_latex(weight)}\,{means}"
     raise TypeError(f"no LaTeX is known for a {type(term).__name__}")
+
+
+def _name_of(activation: Activation) -> str:
+    """Return the LaTeX of an activation: its name, or the formula that is its name."""
+    if activation.name.replace("-", "").isalnum():
+        return rf"\mathrm{{{activation.name}}}"
+    return sympy_latex(activation.expression)
 
 
 def text(term: Term) -> str:
@@ -58,7 +71,8 @@ _ONE_ARGUMENT = {"sqrt": "√{}", "hat": "{}\u0302", "dot": "{}\u0307"}
 _DROPPED = {"left", "right", "middle", ",", ";", "!", "mathbb", "mathcal", "mathrm", "operatorname"}
 _LETTERS = {
     "Theta": "Θ", "phi": "φ", "sigma": "σ", "delta": "δ", "lambda": "λ", "eta": "η", "theta": "θ", "omega": "ω",
-    "partial": "∂", "pi": "π", "sum": "Σ", "infty": "∞", "top": "ᵀ", "cdot": "·", "to": "→",
+    "partial": "∂", "pi": "π", "sum": "Σ", "infty": "∞", "ge": "≥", "rho": "ρ", "Phi": "Φ", "alpha": "α", "gamma": "γ",
+    "tau": "τ", "top": "ᵀ", "cdot": "·", "to": "→",
 }  # fmt: skip
 
 
@@ -121,10 +135,13 @@ def _enclosed(part: str) -> str:
 
 
 def sympy_latex(expression: sp.Expr) -> str:
-    """Return the LaTeX of a scalar, widths as N_l."""
+    """Return the LaTeX of a scalar, widths as N_l, and rational numbers that nobody would read as decimals."""
+    long = {r: sp.Float(r, 10) for r in expression.atoms(sp.Rational) if len(f"{r.p}{r.q}") > _LONGEST_RATIONAL}
+    expression = expression.xreplace(long)
     return str(sp.latex(expression, symbol_names=_SYMBOLS, fold_func_brackets=False).replace(r"\log", r"\ln"))
 
 
+_LONGEST_RATIONAL = 16
 _SYMBOLS: Mapping[sp.Symbol, str] = {
     notation.sigma_w: r"\sigma_{w}",
     notation.sigma_b: r"\sigma_{b}",

@@ -19,7 +19,8 @@ from derive.duals.quadrature import gaussian_mean
 from derive.lecture import finite_width, networks
 from derive.terms import Expression
 from numeric.kernels import MLP, as_inputs
-from numeric.lower import Moment, lowered_activation, scalar
+from numeric.lower import Moment, scalar
+from numeric.lower_duals import lowered_activation
 
 FloatArray = NDArray[np.float64]
 

@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derive.activations import Activation, activation
+from derive.duals.kernel_side import KernelDual
 from derive.lecture import networks, nngp, ntk
 from derive.terms import Expression
 from numeric.lower import (
-    LoweredDual,
     first_layer_determinant,
     first_layer_function,
     layer_function,
-    lowered_dual,
     scalar,
 )
+from numeric.lower_duals import LoweredDual, lowered_dual
 
 FloatArray = NDArray[np.float64]
 
@@ -118,7 +118,8 @@ class MLP:
     """A fully connected network of infinite width.
 
     Attributes:
-        activation: name, SymPy expression or :class:`derive.activations.Activation`; or one per hidden layer.
+        activation: name, text, SymPy expression, :class:`derive.activations.Activation` or
+            :class:`derive.duals.kernel_side.KernelDual`; or a list of them, one per hidden layer.
         hidden_layers: number L of hidden layers; 0 is the linear model on the inputs.
         sigma_w, sigma_b: standard deviations, one for all layers or one per layer (L + 1 values).
         recursion: the right sides to iterate; by default the derived ones.
@@ -141,17 +142,17 @@ class MLP:
         for name in ("sigma_w", "sigma_b"):
             object.__setattr__(self, name, _per_layer(name, getattr(self, name), self.hidden_layers + 1))
         given = self.activation
-        rows = given if isinstance(given, list | tuple) else [activation(given)] * self.hidden_layers
+        rows = given if isinstance(given, list | tuple) else [_known(given)] * self.hidden_layers
         if len(rows) != self.hidden_layers:
             raise ValueError(
                 f"activation must be one or {self.hidden_layers} of them, one per hidden layer, got {len(rows)}"
             )
-        object.__setattr__(self, "activation", tuple(map(activation, rows)))
+        object.__setattr__(self, "activation", tuple(map(_known, rows)))
 
     @property
-    def activations(self) -> tuple[Activation, ...]:
-        """Return the activation of each hidden layer."""
-        rows: tuple[Activation, ...] = self.activation
+    def activations(self) -> tuple[Activation | KernelDual, ...]:
+        """Return the activation, or the dual given as a kernel, of each hidden layer."""
+        rows: tuple[Activation | KernelDual, ...] = self.activation
         return rows
 
     @property
@@ -216,6 +217,10 @@ class MLP:
         if first.shape[1] != second.shape[1]:
             raise ValueError(f"x1 and x2 must have one dimension, got {first.shape[1]} and {second.shape[1]}")
         return _first_layer((self.recursion or derived_recursion()).lowered, first, second, *self.scales[0])
+
+
+def _known(given: Any) -> Activation | KernelDual:
+    return given if isinstance(given, KernelDual) else activation(given)
 
 
 def as_inputs(x: ArrayLike) -> FloatArray:

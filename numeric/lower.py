@@ -1,15 +1,14 @@
-"""From theorems to callables: the only module of this stage that sees SymPy, and the only place a formula enters it.
+"""From theorems to callables: with :mod:`numeric.lower_duals` the only place where a formula enters this stage.
 
 A right side ``S delta_kk'`` of an indexed theorem becomes a SymPy scalar in placeholders: one symbol for each atom (an
-inner product, a kernel of the layer below), one for each Gaussian mean of activations, one for each width. A dual
-becomes a function of (a, b, c, D). ``lambdify`` does the rest, for NumPy or mpmath.
+inner product, a kernel of the layer below), one for each Gaussian mean of activations, one for each width.
+``lambdify`` does the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,6 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from derive import notation
-from derive.activations import Activation
-from derive.duals import dual
 from derive.model import Model
 from derive.operators import Operator, slot
 from derive.terms import Atom, Delta, Expression, Mean
@@ -26,8 +23,6 @@ from derive.terms import Atom, Delta, Expression, Mean
 FloatArray = NDArray[np.float64]
 Moment = tuple[tuple[str, str, int], ...]
 """A Gaussian mean of a product: (head, input, power), as in (("phi", "x", 2), ("phi", "x'", 2))."""
-
-_NUMPY: list[Any] = [{"Max": np.maximum}, "scipy", "numpy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,50 +114,6 @@ def _moment(body: Expression) -> Moment:
         assert isinstance(f, Atom)  # checked above
         counts[f.head, f.inputs[0]] = counts.get((f.head, f.inputs[0]), 0) + 1
     return tuple((head, x, power) for (head, x), power in sorted(counts.items()))
-
-
-@dataclass(frozen=True, slots=True)
-class LoweredDual:
-    """The two duals of an activation as functions of arrays (a, b, c, D)."""
-
-    value: Callable[..., FloatArray]
-    derivative: Callable[..., FloatArray]
-
-
-@cache
-def lowered_dual(activation: Activation) -> LoweredDual:
-    """Return the duals of an activation as NumPy functions, lowered from its theorems."""
-    arguments = notation.a, notation.b, notation.c, notation.D
-    derived = dual(activation)
-    value, derivative = (
-        sp.lambdify(arguments, expression, _NUMPY, cse=True) for expression in (derived.value, derived.derivative)
-    )
-    return LoweredDual(_filling(value), _filling(derivative))
-
-
-def _filling(function: Callable[..., Any]) -> Callable[..., FloatArray]:
-    """Return the function with constant results spread over the shape of its arguments."""
-
-    def filled(*arguments: FloatArray) -> FloatArray:
-        shape = np.broadcast_shapes(*(np.shape(x) for x in arguments))
-        return np.array(np.broadcast_to(function(*arguments), shape), dtype=float)
-
-    return filled
-
-
-def precise_closed_form(expression: sp.Expr) -> Callable[..., Any]:
-    """Return a closed form in (a, b, c, D) as an mpmath function, for any precision set by the caller."""
-    function: Callable[..., Any] = sp.lambdify((notation.a, notation.b, notation.c, notation.D), expression, "mpmath")
-    return function
-
-
-@cache
-def lowered_activation(activation: Activation) -> tuple[Callable[[FloatArray], FloatArray], ...]:
-    """Return the activation and its pathwise derivative as NumPy functions of an array."""
-    value, derivative = (
-        sp.lambdify(notation.z, expression, _NUMPY) for expression in (activation.expression, activation.derivative)
-    )
-    return _filling(value), _filling(derivative)
 
 
 def first_layer_function(value: Scalar) -> Callable[..., FloatArray]:

@@ -198,6 +198,10 @@ def test_a_broken_formula_would_be_noticed():
         LatexToMathML().convert_with_local_state(r"\frac{1", displaystyle=True)
 
 
+FLAT = {"dual.step-derivative", "dual.sign-derivative"}
+"""The pathwise derivative of a step is 0, and so is its dual."""
+
+
 @pytest.mark.parametrize("key", CLAIMS)
 def test_a_theorem_is_a_json_record_without_examination(key):
     record = theorem_record(THEOREMS[key], key, CLAIMS[key].title, None)
@@ -215,7 +219,7 @@ def test_both_sides_of_every_theorem_are_sympy(key):
     for side in (theorem.lhs, theorem.rhs):
         converted = to_sympy(side)
         assert isinstance(converted, sp.Expr)
-        assert converted != 0
+        assert converted != 0 or (side is theorem.rhs and key in FLAT)
 
 
 def test_an_unknown_term_has_no_sympy_form():

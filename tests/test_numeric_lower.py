@@ -1,26 +1,20 @@
-"""Lowering: what is refused, the arity of what comes out, and duals at the edges of their domain."""
+"""Lowering of theorems: what is refused, and the arity of what comes out."""
 
 from __future__ import annotations
 
-import mpmath
 import numpy as np
 import pytest
 import sympy as sp
 
-from derive.activations import ACTIVATIONS, activation
-from derive.duals import dual
 from derive.lecture import finite_width, linearized, nngp, ntk
 from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y
-from derive.notation import D, a, b, c, input_dimension, layer, sigma_b, sigma_w, width, z
+from derive.notation import input_dimension, layer, sigma_b, sigma_w, width
 from derive.operators import JACOBIAN, JACOBIAN_T, OUTPUTS, TRAINING, Letter, Operator, function_of_theta, slot, word
 from derive.terms import Expression, Index, atom, constant, delta, mean, total
 from numeric.lower import (
     first_layer_determinant,
     first_layer_function,
     layer_function,
-    lowered_activation,
-    lowered_dual,
-    precise_closed_form,
     scalar,
     spectral_functions,
 )
@@ -141,79 +135,7 @@ def test_the_determinant_of_a_constant_kernel_is_zero():
     assert determinant(2.0, 3.0, 1.4, 0.3, 5) == 0
 
 
-# Duals
-
-
-@pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda row: row.name)
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_duals_are_finite_where_the_pair_degenerates(row, sign):
-    means = lowered_dual(row)
-    variances = np.array([1e-12, 0.5, 1.0, 3e6, 1e12])
-    for function in (means.value, means.derivative):
-        found = function(variances, variances, sign * variances, np.zeros(5))
-        assert found.shape == (5,)
-        assert np.isfinite(found).all()
-        zero = function(np.zeros(2), np.array([0.0, 2.0]), np.zeros(2), np.zeros(2))
-        assert np.isfinite(zero).all()
-
-
-@pytest.mark.parametrize(
-    ("name", "same", "opposite"),
-    [
-        ("identity", (0.7, 1.0), (-0.7, 1.0)),
-        ("relu", (0.35, 0.5), (0.0, 0.0)),
-        ("erf", (2 / np.pi * np.arcsin(1.4 / 2.4), 4 / np.pi / np.sqrt(1 + 4 * 0.7)), (-1.0, 1.0)),
-    ],
-)
-def test_duals_at_determinant_zero_are_second_moments(name, same, opposite):
-    means = lowered_dual(activation(name))
-    v = np.array([0.7])
-    for sign, expected in ((1.0, same), (-1.0, opposite)):
-        found = [f(v, v, sign * v, 0 * v)[0] for f in (means.value, means.derivative)]
-        if name == "erf" and sign < 0:  # odd, with an even derivative
-            expected = (-same[0], same[1])
-        np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-16)
-
-
-def test_duals_broadcast_and_constants_take_the_shape_of_their_arguments():
-    slope = lowered_dual(activation("identity")).derivative
-    found = slope(np.ones((3, 1)), np.ones((1, 2)), np.zeros((3, 2)), np.ones((3, 2)))
-    np.testing.assert_array_equal(found, np.ones((3, 2)))
-    found[0, 0] = 5  # a copy that nobody else sees
-    assert slope(np.ones((3, 1)), np.ones((1, 2)), np.zeros((3, 2)), np.ones((3, 2)))[0, 0] == 1
-
-
-@pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda row: row.name)
-def test_the_numpy_and_the_mpmath_dual_are_one_formula(row):
-    means, formula = lowered_dual(row), dual(row)
-    rng = np.random.default_rng(1)
-    for _ in range(20):
-        p, q = rng.uniform(0.1, 4, 2)
-        r = rng.uniform(-0.95, 0.95) * np.sqrt(p * q)
-        for function, expression in ((means.value, formula.value), (means.derivative, formula.derivative)):
-            with mpmath.workdps(30):
-                u, v, w = map(mpmath.mpf, (p, q, r))
-                expected = precise_closed_form(expression)(u, v, w, u * v - w * w)
-            assert function(p, q, r, p * q - r * r) == pytest.approx(float(expected), rel=1e-12, abs=1e-15)
-
-
-def test_the_arguments_of_a_dual_are_two_variances_covariance_and_determinant():
-    assert dual("erf").value.free_symbols <= {a, b, c, D}
-    with pytest.raises(TypeError, match="positional argument"):
-        precise_closed_form(dual("relu").value)(1, 1, 1)
-
-
-# Activations and spectral functions
-
-
-def test_activations_and_slopes_are_elementwise_functions():
-    value, slope = lowered_activation(activation("relu"))
-    at = np.array([[-2.0, 0.0], [1e-300, 3.0]])
-    np.testing.assert_array_equal(value(at), [[0, 0], [1e-300, 3]])
-    np.testing.assert_array_equal(slope(at), [[0, 0], [1, 1]])
-    np.testing.assert_array_equal(lowered_activation(activation("identity"))[1](at), np.ones((2, 2)))
-    value, slope = lowered_activation(activation(z**3))
-    np.testing.assert_allclose(slope(at), 3 * at**2)
+# Spectral functions
 
 
 def test_a_function_of_theta_has_a_value_on_the_range_and_one_on_the_kernel():

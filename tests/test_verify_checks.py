@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from derive.activations import activation
 from derive.duals import ClosedForm
 from derive.lecture import CLAIMS, nngp
 from derive.theorem import Rewriting, reflexivity, rule
+from numeric.lower_duals import lowered_dual
 from verify.checks import precision as module
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
@@ -233,7 +235,9 @@ def precise(key):
     return precision(CLAIMS[key])
 
 
-@pytest.mark.parametrize("key", ["dual.identity", "dual.relu", "dual.relu-derivative", "eq17", "eq71", "eq74"])
+@pytest.mark.parametrize(
+    "key", ["dual.identity", "dual.relu", "dual.elu", "dual.tanh", "dual.step-derivative", "eq17", "eq71", "eq74"]
+)
 def test_high_precision_confirms(key):
     result = precise(key)
     assert result.verdict is CONFIRMED
@@ -243,10 +247,19 @@ def test_high_precision_confirms(key):
 
 def test_the_reference_integral_of_erf_has_the_digits_that_its_check_allows():
     with mpmath.workdps(module.DIGITS):
-        a, b, c = map(mpmath.mpf, module._POINTS[0])
+        a, b, c = map(mpmath.mpf, ("0.75", "2.5", "0.9"))
         arcsine = 2 / mpmath.pi * mpmath.asin(2 * c / mpmath.sqrt((1 + 2 * a) * (1 + 2 * b)))
-        found = module._gaussian_mean(mpmath.erf, a, b, c, degree=5)
-        assert abs(found / arcsine - 1) < module.INTEGRAL_ALLOWED / 10
+        found = module._gaussian_mean(mpmath.erf, a, b, c)
+        assert abs(found / arcsine - 1) < module.FLOAT_ALLOWED / 10
+
+
+def test_a_wrong_float64_dual_is_refuted(monkeypatch):
+    """What is lowered from a right theorem is held against integrals of the activation, not against the theorem."""
+    right = lowered_dual(activation("gelu"))
+    wrong = dataclasses.replace(right.value, function=lambda *pair: right.value(*pair) * (1 + 1e-2))
+    monkeypatch.setattr(module, "lowered_dual", lambda _: dataclasses.replace(right, value=wrong))
+    assert precision(CLAIMS["dual.gelu"]).verdict is REFUTED
+    assert precision(CLAIMS["dual.gelu-derivative"]).verdict is CONFIRMED
 
 
 @pytest.mark.parametrize("key", ["eq17", "eq40", "eq71", "eq73", "eq74"])
@@ -272,7 +285,7 @@ def test_high_precision_refutes_a_wrong_dual():
     wrong = ClosedForm(right.expression + sp.Rational(1, 500))
     result = precision(dataclasses.replace(claim, statement=lambda: wrong))
     assert result.verdict is REFUTED
-    small = ClosedForm(right.expression * (1 + sp.Rational(1, 10**6)))
+    small = ClosedForm(right.expression * (1 + sp.Rational(1, 10**10)))
     assert precision(dataclasses.replace(claim, statement=lambda: small)).verdict is INCONCLUSIVE
 
 

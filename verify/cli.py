@@ -171,6 +171,41 @@ def show(claim: str, run: Path | None) -> int:
 
 
 @main.command()
+@click.argument("phi")
+@click.option(
+    "--emit",
+    type=click.Choice(("text", "latex", "python", "jax")),
+    default="text",
+    show_default=True,
+    help="What to print: a page, formulas, or a module to paste.",
+)
+@click.option("--weak", is_flag=True, help="Differentiate with Dirac deltas where PHI jumps.")
+def kernel(phi: str, emit: str, weak: bool) -> int:
+    """Derive the kernels of one activation.
+
+    PHI is a name or an expression in z, after -- if it begins with a minus; other variables are positive parameters.
+    Shown are its duals E[PHI(u) PHI(v)] and E[PHI'(u) PHI'(v)], which determine the kernels of every layer.
+
+    Example: widelimit kernel "max(z, 0) + alpha*min(z, 0)" --emit python
+    """
+    from numeric.emit import jax_source, python_source, with_positive_parameters
+    from verify.screen import kernel_latex, kernel_page
+
+    try:
+        row = with_positive_parameters(phi)
+        if emit == "text":
+            console = _console()
+            for line in list(kernel_page(row, weak, console.width)):
+                console.print(line)
+        else:
+            write: dict[str, Callable[..., str]] = {"latex": kernel_latex, "python": python_source, "jax": jax_source}
+            click.echo(write[emit](row, weak), nl=False)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return runs.EXPECTED
+
+
+@main.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=DERIVATIONS, show_default=True, help="Directory of the files."
@@ -288,11 +323,9 @@ def _known(ids: Sequence[str]) -> tuple[str, ...]:
     from derive.lecture import CLAIMS
 
     try:
-        for key in ids:
-            CLAIMS[key]
+        return CLAIMS.selected(ids)
     except KeyError as error:
         raise UserError(f"{error.args[0]} widelimit list shows all") from error
-    return tuple(key for key in CLAIMS if not ids or key in ids)
 
 
 def _last_verdict(key: str, run: Path | None) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from derive.typeset import plain
@@ -65,6 +65,23 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Digits:
+    """How precise a function is in float64.
+
+    Attributes:
+        route: how it is evaluated.
+        pairs: at how many pairs of inputs it was measured; 0 where the error is a bound instead.
+        absolute: largest error relative to ``sqrt(k(a, a) k(b, b))``.
+        ulps: largest error in units in the last place where the value does not cancel; None if not measured.
+    """
+
+    route: str
+    pairs: int
+    absolute: float
+    ulps: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """What one check of one claim found; see the schema for the meaning of the fields."""
 
@@ -82,6 +99,7 @@ class CheckResult:
     mutants: tuple[MutantResult, ...]
     entries: tuple[Entry, ...] = ()
     series: tuple[Series, ...] = ()
+    digits: Digits | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record with infinities as null, since JSON has none."""
@@ -118,6 +136,7 @@ class CheckResult:
                     }
                     for e in self.entries
                 ],
+                "digits": self.digits and asdict(self.digits),
                 "series": [
                     {
                         "title": s.title,

@@ -1,4 +1,4 @@
-"""Claims, derivations and verdicts as they read on a terminal: rich renderables, printed by the command line alone."""
+"""Claims, verdicts and kernels as they read on a terminal: rich renderables, printed by the command line alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from derive.activations import ACTIVATIONS, Activation
 from derive.claim import Claim
+from derive.duals.theorems import GAUSSIAN_PAIR, ClosedForm
+from derive.typeset import latex, plain, sympy_latex
 from verify.report.words import interval, number, plural
 
 WIDE = 96
@@ -170,3 +173,89 @@ def _part(heading: str, lines: Iterable[str]) -> Iterator[RenderableType]:
 
 def _indented(line: RenderableType, by: int = 2) -> Padding:
     return Padding(line, (0, 0, 0, by), expand=False)
+
+
+_MEANS = r"\mathbb{E}[\phi(u)\,\phi(v)]", r"\mathbb{E}[\dot{\phi}(u)\,\dot{\phi}(v)]"
+_MEANINGS = {
+    r"\operatorname{L}": (
+        r"\operatorname{L}(h, k; r) = P(X > h, Y > k)",
+        "for standard normals X and Y of correlation r",
+    ),
+    r"\Phi": (r"\Phi(x) = P(X < x)", "for a standard normal X"),
+    r"\theta": (r"\theta(z) = 1", "for z > 0 and 0 for z < 0"),
+    r"\rho": (r"\rho = c/\sqrt{a b}", "and He are the Hermite polynomials orthogonal for a standard normal x"),
+}
+_FACTS = {
+    "Price": "∂/∂c E[f(u) g(v)] = E[f'(u) g'(v)]",
+    "Stein": "E[u f] = a E[∂f/∂u] + c E[∂f/∂v]",
+    "linearity": "means of sums are sums of means",
+    "slice": "E[δ(u - t) f] is the density of u at t times E[f | u = t]",
+    "tilt": "exponentials shift and scale the Gaussian",
+    "Parseval": "the remainder of a series of orthogonal functions is known from its norm",
+}
+_LONG_FORMULA = 200
+"""Characters of LaTeX from which a sum gets one line for each term; chosen."""
+
+
+def kernel_page(row: Activation, weak: bool, columns: int) -> Iterator[RenderableType]:
+    """Yield everything about the duals of an activation: formulas, conditions, facts, and how float64 gets them.
+
+    Args:
+        row: the activation.
+        weak: whether its derivative is the weak one.
+        columns: of the terminal; rich would break formulas within products.
+
+    Raises:
+        ValueError: if the duals are not known to exist, or there is a weak derivative but no closed form.
+    """
+    from numeric.emit import elementary_forms, evaluation, notes_of, theorems_on, why_no_closed_form
+    from numeric.emit import plain as typed
+    from numeric.emit_formula import wrapped
+
+    theorems = theorems_on(row, weak)
+    facts, remarks = notes_of(theorems)
+    formulas = [latex(theorem.rhs) for theorem in theorems]
+    yield Text.assemble((f"{row.name}  " if row in ACTIVATIONS else "", "bold"), f"φ(z) = {typed(row.expression)}")
+    for mean, formula in zip(_MEANS, formulas, strict=True):
+        yield from _part(plain(mean), wrapped(plain(formula), columns - 2))
+    meanings = (f"{plain(what)} {whose}" for name, (what, whose) in _MEANINGS.items() if name in "".join(formulas))
+    yield from _part("For", [GAUSSIAN_PAIR.name, *meanings])
+    assumed = dict.fromkeys(assumption for theorem in theorems for assumption in theorem.assumptions)
+    yield from _part("If", ["a, b and D are not negative", *(f"{name} > 0" for name in row.parameters), *assumed])
+    yield from _part("Facts used", [f"{fact}: {_FACTS[fact]}" if fact in _FACTS else fact for fact in facts])
+    yield from _part("Derivative", remarks)
+    yield from _part("No closed form is known", filter(None, [why_no_closed_form(row)]))
+    yield from _part("In float64", [evaluation(row, elementary_forms(row, weak), weak)])
+
+
+def kernel_latex(row: Activation, weak: bool) -> str:
+    """Return the duals of an activation in LaTeX, an ``align*`` and a sentence; errors as :func:`kernel_page`."""
+    from numeric.emit import theorems_on
+
+    theorems = theorems_on(row, weak)
+    sides = [sympy_latex(row.expression), *(_aligned(theorem.rhs) for theorem in theorems)]
+    lines = [rf"{name} &= {side}" for name, side in zip((r"\phi(z)", *_MEANS), sides, strict=True)]
+    block = " \\\\\n".join(lines).replace(r"\mathbb{E}", r"\operatorname{E}")  # amsmath alone has no blackboard letters
+    assumed = dict.fromkeys(assumption for theorem in theorems for assumption in theorem.assumptions)
+    meanings = (f"${what}$ {whose}" for name, (what, whose) in _MEANINGS.items() if name in "".join(sides))
+    pair = r"$u, v$ are centred Gaussian with variances $a, b$ and covariance $c$, $D = ab - c^{2}$"
+    return "\n".join(
+        [
+            "% derived by widelimit; needs amsmath",
+            *(f"% if {condition}" for condition in assumed),
+            r"\begin{align*}",
+            block,
+            r"\end{align*}",
+            f"Here {'; '.join([pair, *meanings])}.\n",
+        ]
+    )
+
+
+def _aligned(side: Any) -> str:
+    """Return the LaTeX of a right side, a long sum with one term on a line."""
+    formula = latex(side)
+    if len(formula) <= _LONG_FORMULA or not isinstance(side, ClosedForm):
+        return formula
+    first, *others = (sympy_latex(term) for term in side.expression.as_ordered_terms())
+    signed = (term if term.startswith("-") else f"+ {term}" for term in others)
+    return " \\\\\n&\\quad ".join([first, *signed])

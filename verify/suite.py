@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.claim import Claim
+from derive.claim import Claim, Observable
 from derive.lecture import CLAIMS
 from derive.record import limits, theorem_record, typeset
 from verify.checks.monte_carlo import judge
@@ -126,19 +126,9 @@ def _task_groups(ids: Sequence[str]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for key in ids:
         claim = CLAIMS[key]
-        groups.setdefault(key if key.startswith("dual.") else claim.slot or "other", []).append(key)
+        group = key.removesuffix("-derivative") if claim.observable is Observable.DUAL else claim.slot or "other"
+        groups.setdefault(group, []).append(key)
     return list(groups.values())
-
-
-def selected(ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids to verify: all if none are given, each checked to exist.
-
-    Raises:
-        KeyError: for an unknown id, with the nearest known ones.
-    """
-    for key in ids:
-        CLAIMS[key]
-    return tuple(key for key in CLAIMS if not ids or key in ids)
 
 
 def run(
@@ -158,7 +148,7 @@ def run(
     Raises:
         KeyError: for an unknown id.
     """
-    keys = selected(ids)
+    keys = CLAIMS.selected(ids)
     waiting = {executor.submit(_deterministic, group): group for group in _task_groups(keys)}
     plans: list[Plan] = []
     for number, key in enumerate(keys):

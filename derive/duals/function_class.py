@@ -1,147 +1,238 @@
-"""The class of activations whose duals have closed forms: sums of ``z^m exp(alpha z^2) s(z)``, s one of 1, sgn, erf.
+"""The class of activations whose duals have closed forms: sums of ``z^m exp(alpha z^2 + beta z) S(z)``.
 
-The class is closed under differentiation up to Dirac deltas, which appear as a fourth kind of factor in the weak
-derivative of sgn.
+S is 1 or a *step seen through noise*, ``S(z) = P(z + n > t)`` with n centred Gaussian: without noise the step at t,
+with variance ``1 / (2 gamma^2)`` it is ``(1 + erf(gamma (z - t))) / 2``. Piecewise functions are sums of steps, sgn and
+erf are ``2 S - 1``, sin and cos have imaginary beta. The class is closed under differentiation up to Dirac deltas.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 import sympy as sp
 
+from derive.duals.field import Field, NotRational, Ratio, field_with, generators_of
+from derive.duals.normal_form import Form, constant, exponential, root
 from derive.notation import z
+from derive.pieces import NotPiecewise, pieces
+
+MOST_TERMS = 60
+"""More terms than this are refused (chosen: duals have their square)."""
+HIGHEST_POWER = 64
 
 
 class NotInClass(ValueError):
     """An activation outside the class; the message names the part that is."""
 
 
-class Kind(Enum):
-    """The factor that makes a term even or odd, smooth or kinked."""
-
-    ONE = "1"
-    SIGN = "sgn"
-    ERF = "erf"
-    DELTA = "delta"
-
-
 @dataclass(frozen=True, slots=True)
-class Factor:
-    """The factor s(z): 1, sgn z, erf(scale z) or delta(z); ``scale`` is 0 except for erf."""
+class Step:
+    """A step at a threshold seen through noise, or its derivative: a bump, without noise a Dirac delta.
 
-    kind: Kind
-    scale: sp.Expr = sp.S.Zero
+    Attributes:
+        threshold: where it is.
+        noise: variance of the noise, 0 for a sharp step.
+        delta: whether the Dirac delta at the threshold is meant instead.
+    """
 
-
-ONE, SIGN, DELTA = Factor(Kind.ONE), Factor(Kind.SIGN), Factor(Kind.DELTA)
+    threshold: Ratio
+    noise: Ratio
+    delta: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Monomial:
-    """One term ``z^power exp(decay z^2) s(z)`` without its coefficient."""
+    """One term ``z^power exp(alpha z^2 + beta z) S(z)`` without its coefficient; no step is S = 1."""
 
     power: int
-    decay: sp.Expr
-    factor: Factor
+    alpha: Ratio
+    beta: Ratio
+    step: Step | None = None
 
 
-Function = Mapping[Monomial, sp.Expr]
-"""A function of the class: coefficients of monomials."""
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A function of the class.
+
+    Attributes:
+        field: what its numbers are elements of.
+        terms: coefficients (constant forms) of monomials.
+    """
+
+    field: Field
+    terms: Mapping[Monomial, Form]
 
 
-def _collected(terms: Iterable[tuple[Monomial, sp.Expr]]) -> Function:
-    result: dict[Monomial, sp.Expr] = defaultdict(lambda: sp.S.Zero)
+def _function(field: Field, terms: Iterable[tuple[Monomial, Form]]) -> Function:
+    merged: dict[Monomial, Form] = {}
     for monomial, coefficient in terms:
-        result[monomial] += coefficient
-    return {m: sp.expand(k) for m, k in result.items() if sp.expand(k) != 0}
+        merged[monomial] = merged.get(monomial, Form(field)) + coefficient
+    return Function(field, {m: k for m, k in merged.items() if k})
 
 
 def parse(expression: sp.Expr) -> Function:
     """Return a SymPy expression in z as a function of the class.
 
     Raises:
-        NotInClass: if a part of it is not of the form ``z^m exp(alpha z^2) s(z)`` with alpha <= 0.
+        NotInClass: if a part of it is outside; the message names the part.
     """
-    signed = expression.replace(sp.Max, _maximum).replace(sp.Abs, lambda x: x * sp.sign(x))
-    signed = signed.replace(sp.Heaviside, lambda x, *_: (1 + sp.sign(x)) / 2).replace(sp.sign, _sign_at_zero)
-    return _collected(_term(term) for term in sp.Add.make_args(sp.expand(signed)))
+    try:
+        parts = pieces(expression)
+    except NotPiecewise as error:
+        raise NotInClass(str(error)) from None
+    thresholds = [part.low for part in parts[1:]]
+    smooth = [_exponentials(part.expression) for part in parts]
+    field = field_with(generators_of([*smooth, *thresholds]))
+    read = [[found for term in sp.Add.make_args(part) for found in _term(field, term)] for part in smooth]
+    terms = list(read[0])
+    for threshold, below, above in zip(thresholds, read, read[1:], strict=False):
+        step = Step(_element(field, threshold), field.zero)
+        for sign, side in ((field.one, above), (-field.one, below)):
+            terms += [(_with_step(monomial, step, expression), k.scaled(sign)) for monomial, k in _merged(field, side)]
+    function = _function(field, terms)
+    if len(function.terms) > MOST_TERMS:
+        raise NotInClass(f"expected at most {MOST_TERMS} terms, {expression} has {len(function.terms)}")
+    return function
 
 
-def _maximum(*arguments: sp.Expr) -> sp.Expr:
-    if len(arguments) != 2:
-        raise NotInClass(f"a maximum of {len(arguments)} functions is outside the class")
-    first, second = arguments
-    return (first + second + sp.Abs(first - second)) / 2
+def _merged(field: Field, terms: list[tuple[Monomial, Form]]) -> Iterable[tuple[Monomial, Form]]:
+    return _function(field, terms).terms.items()
 
 
-def _sign_at_zero(argument: sp.Expr) -> sp.Expr:
-    slope = sp.cancel(argument / z)
-    if slope.is_positive or slope.is_negative:
-        return sp.sign(z) if slope.is_positive else -sp.sign(z)
-    raise NotInClass(f"the threshold of sign({argument}) is not at 0")
+def _with_step(monomial: Monomial, step: Step, expression: sp.Expr) -> Monomial:
+    if monomial.step is not None:
+        raise NotInClass(f"erf on one side of a break point of {expression} is outside the class")
+    if monomial.beta.has(sp.I):
+        raise NotInClass(f"sin or cos on one side of a break point of {expression} is outside the class")
+    return Monomial(monomial.power, monomial.alpha, monomial.beta, step)
 
 
-def _term(term: sp.Expr) -> tuple[Monomial, sp.Expr]:
-    coefficient, power, decay, factor = sp.S.One, 0, sp.S.Zero, ONE
-    for part in sp.Mul.make_args(term):
+def _exponentials(expression: sp.Expr) -> sp.Expr:
+    """Return a smooth expression expanded, with trigonometric and hyperbolic functions as exponentials."""
+    changed = expression.replace(sp.erfc, lambda x: 1 - sp.erf(x))
+    changed = changed.replace(lambda e: isinstance(e, sp.sin | sp.cos | sp.sinh | sp.cosh), lambda e: e.rewrite(sp.exp))
+    _bounded(changed)
+    return sp.expand(changed, power_exp=False)
+
+
+def _bounded(expression: sp.Expr) -> None:
+    """Refuse powers of sums that would not fit the class before they are multiplied out.
+
+    Raises:
+        NotInClass: for an exponent beyond the highest power, or more terms than the class takes.
+    """
+    for power in expression.atoms(sp.Pow):
+        if power.base.is_Add and power.base.has(z) and power.exp.is_Integer:
+            terms = sp.binomial(len(power.base.args) + abs(power.exp) - 1, abs(power.exp))
+            if power.exp < 0 or terms > 50 * MOST_TERMS:
+                raise NotInClass(f"{power} is outside the class")
+
+
+def _element(field: Field, value: sp.Expr) -> Ratio:
+    try:
+        return field.ratio(value)
+    except NotRational as error:
+        raise NotInClass(f"expected a rational number or parameters: {error}") from None
+
+
+def _coefficient(field: Field, value: sp.Expr) -> Form:
+    """Return a number with roots, as sqrt(2) or 1/sqrt(pi), as a constant form."""
+    form = constant(field.one)
+    for part in sp.Mul.make_args(value):
         base, exponent = part.as_base_exp()
-        if not part.has(z):
-            coefficient *= part
-        elif base == z and exponent.is_Integer and exponent > 0:
-            power += int(exponent)
-        elif isinstance(part, sp.exp):
-            alpha = sp.cancel(part.args[0] / z**2)
-            if alpha.has(z) or not alpha.is_nonpositive:
-                raise NotInClass(f"{part} is not of the form exp(alpha z^2) with alpha <= 0")
-            decay += alpha
-        elif base == sp.sign(z) and exponent.is_Integer:
-            if exponent % 2:
-                factor = _only(factor, SIGN, term)
-        elif isinstance(base, sp.erf) and exponent == 1:
-            scale = sp.cancel(base.args[0] / z)
-            if scale.has(z) or not (scale.is_positive or scale.is_negative):
-                raise NotInClass(f"{base} is not of the form erf(gamma z)")
-            coefficient *= 1 if scale.is_positive else -1
-            factor = _only(factor, Factor(Kind.ERF, sp.Abs(scale)), term)
+        if isinstance(part, sp.exp):
+            form = form * exponential(_element(field, part.args[0]))
+        elif base == sp.E:
+            form = form * exponential(_element(field, exponent))
+        elif exponent.is_Rational and exponent.q == 2 and not base.is_Integer:
+            form = form * root(_element(field, base)) ** int(2 * exponent)
+        elif part.is_Pow and base.is_Integer and exponent.is_Rational and exponent.q == 2 and base > 0:
+            form = form * root(field.number(int(base))) ** int(2 * exponent)
         else:
-            raise NotInClass(f"{part} is outside the class of z^m exp(alpha z^2) with 1, sgn z or erf(gamma z)")
-    return Monomial(power, decay, factor), coefficient
+            form = form * constant(_element(field, part))
+    return form
 
 
-def _only(present: Factor, new: Factor, term: sp.Expr) -> Factor:
-    if present != ONE:
-        raise NotInClass(f"{term} has two factors of sgn or erf")
-    return new
+def _term(field: Field, term: sp.Expr) -> list[tuple[Monomial, Form]]:
+    scalar, power, exponent, soft = sp.S.One, 0, sp.S.Zero, None
+    for part in sp.Mul.make_args(term):
+        base, times = part.as_base_exp()
+        if not part.has(z):
+            scalar *= part
+        elif base == z and times.is_Integer and times > 0:
+            power += int(times)
+        elif isinstance(part, sp.exp) or base == sp.E:
+            exponent += part.args[0] if isinstance(part, sp.exp) else times
+        elif isinstance(base, sp.exp) and times.is_Integer:
+            exponent += base.args[0] * times
+        elif isinstance(base, sp.erf) and times == 1:
+            if soft is not None:
+                raise NotInClass(f"{term} has two factors of erf")
+            soft = base
+        else:
+            raise NotInClass(f"{part} is outside the class of z^m exp(alpha z^2 + beta z) with 1, sgn or erf")
+    if power > HIGHEST_POWER:
+        raise NotInClass(f"expected powers up to {HIGHEST_POWER}, got z**{power}")
+    quadratic = sp.Poly(sp.expand(exponent), z) if exponent.is_polynomial(z) else None
+    if quadratic is None or quadratic.degree() > 2:
+        raise NotInClass(f"exp({exponent}) is not of the form exp(alpha z^2 + beta z)")
+    beta, alpha = (_element(field, quadratic.coeff_monomial(z**n)) for n in (1, 2))
+    coefficient = _coefficient(field, scalar * sp.exp(quadratic.coeff_monomial(1)))
+    plain = Monomial(power, alpha, beta)
+    if soft is None:
+        return [(plain, coefficient)]
+    if beta.has(sp.I):
+        raise NotInClass(f"{term} has both erf and sin or cos")
+    step, sign = _soft_step(field, soft)  # erf = sign (2 S - 1)
+    return [
+        (Monomial(power, alpha, beta, step), coefficient.scaled(sign * 2)),
+        (plain, coefficient.scaled(-sign)),
+    ]
 
 
-def factor_derivative(factor: Factor) -> tuple[tuple[Monomial, sp.Expr], ...]:
-    """Return the weak derivative of s: ``sgn' = 2 delta`` and ``erf(g z)' = 2g/sqrt(pi) exp(-g^2 z^2)``."""
-    match factor.kind:
-        case Kind.ONE:
-            return ()
-        case Kind.SIGN:
-            return ((Monomial(0, sp.S.Zero, DELTA), sp.Integer(2)),)
-        case Kind.ERF:
-            return ((Monomial(0, -(factor.scale**2), ONE), 2 * factor.scale / sp.sqrt(sp.pi)),)
-        case Kind.DELTA:
-            raise NotInClass("the derivative of a Dirac delta is outside the class")
+def _soft_step(field: Field, erf: sp.Expr) -> tuple[Step, Ratio]:
+    """Return the step S and the sign with ``erf(gamma z + delta) = sign (2 S(z) - 1)``."""
+    argument = sp.Poly(erf.args[0], z) if erf.args[0].is_polynomial(z) else None
+    if argument is None or argument.degree() != 1:
+        raise NotInClass(f"{erf} is not of the form erf(gamma z + delta)")
+    slope, offset = argument.all_coeffs()
+    if not (slope.is_positive or slope.is_negative):
+        raise NotInClass(
+            f"expected to know the sign of {slope} in {erf}; give the parameter a number or make it positive"
+        )
+    noise = field.one / (_element(field, sp.expand(slope**2)) * 2)
+    return Step(_element(field, sp.radsimp(-offset / slope)), noise), field.number(1 if slope.is_positive else -1)
 
 
 def derivative(function: Function, weak: bool = False) -> Function:
-    """Return the derivative of a function: pathwise (what backpropagation uses), or weak, with Dirac deltas."""
-    terms: list[tuple[Monomial, sp.Expr]] = []
-    for monomial, k in function.items():
-        m, alpha, s = monomial.power, monomial.decay, monomial.factor
+    """Return the derivative of a function: pathwise (what backpropagation uses), or weak, with Dirac deltas.
+
+    Raises:
+        NotInClass: for the derivative of a Dirac delta.
+    """
+    field = function.field
+    terms: list[tuple[Monomial, Form]] = []
+    for monomial, k in function.terms.items():
+        m, alpha, beta, step = monomial.power, monomial.alpha, monomial.beta, monomial.step
+        if step is not None and step.delta:
+            raise NotInClass("the derivative of a Dirac delta is outside the class")
         if m:
-            terms.append((Monomial(m - 1, alpha, s), m * k))
-        if alpha != 0:
-            terms.append((Monomial(m + 1, alpha, s), 2 * alpha * k))
-        for inner, scale in factor_derivative(s):
-            if inner.factor == DELTA and (m or not weak):  # z^m delta = 0; the pathwise derivative has no deltas
-                continue
-            terms.append((Monomial(m + inner.power, alpha + inner.decay, inner.factor), k * scale))
-    return _collected(terms)
+            terms.append((Monomial(m - 1, alpha, beta, step), k.scaled(field.number(m))))
+        if alpha:
+            terms.append((Monomial(m + 1, alpha, beta, step), k.scaled(alpha * 2)))
+        if beta:
+            terms.append((monomial, k.scaled(beta)))
+        if step is None:
+            continue
+        t = step.threshold
+        if step.noise:
+            height = exponential(-t * t / (step.noise * 2)) * root(
+                field.one / (field.generator(sp.pi) * step.noise * 2)
+            )
+            bump = Monomial(m, alpha - field.one / (step.noise * 2), beta + t / step.noise)
+            terms.append((bump, k * height))
+        elif weak and (t or not m):  # z^m delta(z) = 0
+            value = exponential(alpha * t * t + beta * t).scaled(t**m)
+            terms.append((Monomial(0, field.zero, field.zero, Step(t, field.zero, delta=True)), k * value))
+    return _function(field, terms)

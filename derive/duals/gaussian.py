@@ -1,10 +1,11 @@
-"""Four facts that give every dual E[f(u) g(v)] of the class, for a centred Gaussian pair (u, v).
+"""Four facts that give every dual E[f(u) g(v)] of the class, for a Gaussian pair (u, v).
 
-* tilt: ``exp(alpha u^2 + beta v^2)`` is absorbed in the Gaussian, which changes its covariance by a rational map;
-* Stein: ``E[u g] = a E[dg/du] + c E[dg/dv]`` lowers the power;
-* slice: ``E[delta(u) h(v)] = h averaged over v given u = 0, times the density of u at 0``;
-* Price: ``d/dc E[f(u) g(v)] = E[f'(u) g'(v)]``, integrated from c = 0, where an odd factor makes the mean vanish. The
-  only integral is ``int k dc / sqrt(P - Q c^2) = k / sqrt(Q) atan2(sqrt(Q) c, sqrt(P - Q c^2))``.
+* tilt: ``exp(alpha u^2 + beta u)`` is absorbed in the Gaussian, which changes its mean and covariance;
+* Stein: ``E[u g] = E[u] E[g] + a E[dg/du] + c E[dg/dv]`` lowers the power;
+* slice: ``E[delta(u - t) g] = p(t) E[g | u = t]``, and the same with a bump for the delta, ``u + n`` for u;
+* Price: ``d/dc E[f(u) g(v)] = E[f'(u) g'(v)]`` for two steps is a bivariate normal density, so that ``E[S(u) T(v)]`` is
+  the probability that both noisy variables pass their thresholds: the bivariate normal cdf, at thresholds of 0 the
+  angle ``1/4 + atan2(c, sqrt(D)) / (2 pi)``.
 
 The determinant ``D = ab - c^2`` is a symbol of its own and is never re-expanded: fully correlated pairs are D = 0,
 with no limits to take, and the emitted formula has no cancellation in ``ab - c^2``.
@@ -12,126 +13,169 @@ with no limits to take, and the emitted formula has no cancellation in ``ab - c^
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 
-import sympy as sp
+from derive.duals.field import VARIABLES, Field, Ratio
+from derive.duals.function_class import Function, Monomial, NotInClass, Step
+from derive.duals.normal_form import (
+    Form,
+    Surd,
+    constant,
+    exponential,
+    gaussian_density,
+    normal_cdf,
+    orthant,
+    root,
+)
 
-from derive import notation
-from derive.duals.function_class import DELTA, ONE, Factor, Function, NotInClass, factor_derivative
-from derive.duals.normal_form import Atan2, factored
+LONGEST = 100_000
+"""Terms of all polynomials of a derivation beyond which it is given up; chosen: a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A centred Gaussian pair: variances a, b, covariance c and determinant D = ab - c^2."""
+    """A Gaussian pair (u, v): variances a, b, covariance c, determinant D = ab - c^2 and means."""
 
-    a: sp.Expr
-    b: sp.Expr
-    c: sp.Expr
-    D: sp.Expr
+    a: Ratio
+    b: Ratio
+    c: Ratio
+    D: Ratio
+    mean_u: Ratio
+    mean_v: Ratio
 
     def swapped(self) -> Pair:
         """Return the pair (v, u)."""
-        return Pair(self.b, self.a, self.c, self.D)
-
-
-GENERIC = Pair(notation.a, notation.b, notation.c, notation.D)
+        return Pair(self.b, self.a, self.c, self.D, self.mean_v, self.mean_u)
 
 
 @dataclass
 class Calculus:
-    """Evaluates duals and keeps the facts it used.
+    """Evaluates duals and keeps what it used and what has to hold.
 
     Attributes:
+        field: what the numbers are elements of.
         facts: names of the facts used so far.
+        masses: elements that have to be positive for the moments to exist.
     """
 
-    facts: set[str] = field(default_factory=set)
+    field: Field
+    facts: set[str] = dataclasses.field(default_factory=set)
+    masses: dict[Ratio, None] = dataclasses.field(default_factory=dict)
+    _length: int = 0
+    _known: dict[tuple[int, int, Step | None, Step | None, Pair], Form] = dataclasses.field(default_factory=dict)
 
-    def dual(self, first: Function, second: Function) -> sp.Expr:
+    def dual(self, first: Function, second: Function) -> Form:
         """Return E[first(u) second(v)] in a, b, c and D."""
-        result = sp.S.Zero
-        for left, k in first.items():
-            for right, m in second.items():
-                pair, weight = self._tilted(GENERIC, left.decay, right.decay)
-                result += k * m * weight * self._mean(left.power, right.power, left.factor, right.factor, pair)
+        a, b, c, D = map(self.field.generator, VARIABLES)
+        generic = Pair(a, b, c, D, self.field.zero, self.field.zero)
+        result = Form(self.field)
+        for left, k in first.terms.items():
+            for right, m in second.terms.items():
+                pair, weight = self._tilted(generic, left, right)
+                mean = self._mean(left.power, right.power, left.step, right.step, pair)
+                result = result + k * m * weight * mean
         return result
 
-    def _tilted(self, pair: Pair, alpha: sp.Expr, beta: sp.Expr) -> tuple[Pair, sp.Expr]:
-        if alpha == 0 and beta == 0:
-            return pair, sp.S.One
+    def _tilted(self, pair: Pair, left: Monomial, right: Monomial) -> tuple[Pair, Form]:
+        """Return the Gaussian that absorbs the exponentials of both terms, and its mass."""
+        one = self.field.one
+        if not (left.alpha or right.alpha or left.beta or right.beta):
+            return pair, constant(one)
         self.facts.add("tilt")
-        mass = factored(1 - 2 * alpha * pair.a - 2 * beta * pair.b + 4 * alpha * beta * pair.D)
-        tilted = Pair(
-            factored((pair.a - 2 * beta * pair.D) / mass),
-            factored((pair.b - 2 * alpha * pair.D) / mass),
-            factored(pair.c / mass),
-            factored(pair.D / mass),
-        )
-        return tilted, 1 / sp.sqrt(mass)
+        alpha, beta = left.alpha * 2, right.alpha * 2
+        mass = one - alpha * pair.a - beta * pair.b + alpha * beta * pair.D
+        for rate, own in ((alpha, one - alpha * pair.a), (beta, one - beta * pair.b)):
+            if rate and _may_be_positive(rate):
+                self.masses |= {own: None, mass: None}
+        a, b, c = (pair.a - beta * pair.D) / mass, (pair.b - alpha * pair.D) / mass, pair.c / mass
+        mean_u, mean_v = a * left.beta + c * right.beta, c * left.beta + b * right.beta
+        weight = exponential((left.beta * mean_u + right.beta * mean_v) / 2)
+        if mass != one:
+            weight = weight * root(one / mass)
+        return Pair(a, b, c, pair.D / mass, mean_u, mean_v), weight
 
-    def _mean(self, m: int, n: int, s: Factor, t: Factor, pair: Pair) -> sp.Expr:
+    def _mean(self, m: int, n: int, s: Step | None, t: Step | None, pair: Pair) -> Form:
         """Return E[u^m v^n s(u) t(v)]."""
-        if DELTA in (s, t):
+        key = m, n, s, t, pair
+        if key not in self._known:
+            mean = self._known[key] = self._evaluated(*key)
+            self._length += sum(map(len, mean.terms.values()))
+            if self._length > LONGEST:
+                raise NotInClass("the closed form is too long to be of use")
+        return self._known[key]
+
+    def _evaluated(self, m: int, n: int, s: Step | None, t: Step | None, pair: Pair) -> Form:
+        if s is not None and s.delta:
             return self._sliced(m, n, s, t, pair)
-        if (m + n + (s != ONE) + (t != ONE)) % 2:
-            return sp.S.Zero  # odd under (u, v) -> (-u, -v)
+        if t is not None and t.delta:
+            return self._mean(n, m, t, s, pair.swapped())
         if m == 0 and n > 0:
             return self._mean(n, m, t, s, pair.swapped())
         if m > 0:
             return self._lowered(m, n, s, t, pair)
-        if s == ONE and t == ONE:
-            return sp.S.One
-        if ONE in (s, t):
-            return sp.S.Zero  # the other factor is odd
-        return self._integrated(s, t, pair)
+        if s is None and t is None:
+            return constant(self.field.one)
+        if s is None:
+            assert t is not None  # there is one of them
+            return self._beyond(t, pair.swapped())
+        return self._beyond(s, pair) if t is None else self._both_beyond(s, t, pair)
 
-    def _sliced(self, m: int, n: int, s: Factor, t: Factor, pair: Pair) -> sp.Expr:
-        if s != DELTA:
-            return self._sliced(n, m, t, s, pair.swapped())
-        self.facts.add("slice")
-        if m:
-            return sp.S.Zero  # u^m vanishes where delta(u) does not
-        if t == DELTA:
-            return sp.S.Zero if n else 1 / (2 * sp.pi * sp.sqrt(pair.D))
-        conditional = pair.D / pair.a  # the variance of v given u = 0
-        rest = Pair(conditional, sp.S.One, sp.S.Zero, conditional)
-        return self._mean(n, 0, t, ONE, rest) / sp.sqrt(2 * sp.pi * pair.a)
+    def _sliced(self, m: int, n: int, s: Step, t: Step | None, pair: Pair) -> Form:
+        """Return E[u^m v^n s'(u) t(v)] for a step s: the density of u + noise at its threshold, the rest given it."""
+        self.facts.add("tilt" if s.noise else "slice")
+        spread = pair.a + s.noise
+        distance = s.threshold - pair.mean_u
+        given = Pair(
+            pair.a * s.noise / spread,
+            (pair.D + s.noise * pair.b) / spread,
+            pair.c * s.noise / spread,
+            pair.D * s.noise / spread,
+            pair.mean_u + pair.a * distance / spread,
+            pair.mean_v + pair.c * distance / spread,
+        )
+        density = gaussian_density(distance * distance / spread) * root(self.field.one / spread)
+        return density * self._mean(m, n, None, t, given)
 
-    def _lowered(self, m: int, n: int, s: Factor, t: Factor, pair: Pair) -> sp.Expr:
+    def _lowered(self, m: int, n: int, s: Step | None, t: Step | None, pair: Pair) -> Form:
         self.facts.add("Stein")
-        result = sp.S.Zero
-        if m > 1:
-            result += pair.a * (m - 1) * self._mean(m - 2, n, s, t, pair)
-        if n > 0:
-            result += pair.c * n * self._mean(m - 1, n - 1, s, t, pair)
-        for inner, k in factor_derivative(s):
-            tilted, weight = self._tilted(pair, inner.decay, sp.S.Zero)
-            result += pair.a * k * weight * self._mean(m - 1 + inner.power, n, inner.factor, t, tilted)
-        for inner, k in factor_derivative(t):
-            tilted, weight = self._tilted(pair, sp.S.Zero, inner.decay)
-            result += pair.c * k * weight * self._mean(m - 1, n + inner.power, s, inner.factor, tilted)
+        result = Form(self.field)
+
+        def add(factor: Ratio, term: Form) -> None:
+            nonlocal result
+            if factor:
+                result = result + term.scaled(factor)
+
+        if pair.mean_u:
+            add(pair.mean_u, self._mean(m - 1, n, s, t, pair))
+        if m > 1 and pair.a:
+            add(pair.a * (m - 1), self._mean(m - 2, n, s, t, pair))
+        if n > 0 and pair.c:
+            add(pair.c * n, self._mean(m - 1, n - 1, s, t, pair))
+        if s is not None and pair.a:
+            add(pair.a, self._sliced(m - 1, n, s, t, pair))
+        if t is not None and pair.c:
+            add(pair.c, self._sliced(n, m - 1, t, s, pair.swapped()))
         return result
 
-    def _integrated(self, s: Factor, t: Factor, pair: Pair) -> sp.Expr:
-        """Return E[s(u) t(v)] of two odd factors, by Price's theorem from c = 0."""
+    def _beyond(self, s: Step, pair: Pair) -> Form:
+        """Return E[s(u)], the probability that u + noise passes the threshold."""
+        return normal_cdf(Surd.quotient(pair.mean_u - s.threshold, pair.a + s.noise))
+
+    def _both_beyond(self, s: Step, t: Step, pair: Pair) -> Form:
+        """Return E[s(u) t(v)], the probability that both noisy variables pass their thresholds, by Price's theorem."""
         self.facts.add("Price")
-        rate = sp.S.Zero
-        for left, k in factor_derivative(s):
-            for right, m in factor_derivative(t):
-                tilted, weight = self._tilted(GENERIC, left.decay, right.decay)
-                rate += k * m * weight * self._mean(left.power, right.power, left.factor, right.factor, tilted)
-        inverse_square = sp.expand(sp.cancel(1 / rate**2))
-        slope = inverse_square.coeff(notation.D, 1)
-        if (
-            inverse_square.has(notation.c)
-            or slope.has(*GENERIC_SYMBOLS)
-            or sp.expand(inverse_square - slope * notation.D).has(notation.D)
-        ):
-            raise NotInClass(f"the rate {rate} is not of the form k / sqrt(P - Q c^2)")
-        at = {notation.a: pair.a, notation.b: pair.b, notation.D: pair.D}
-        rest = factored((inverse_square / slope).subs(at, simultaneous=True))
-        return Atan2(pair.c, sp.sqrt(rest)) / sp.sqrt(slope)
+        determinant = pair.D + t.noise * pair.a + s.noise * pair.b + s.noise * t.noise
+        return orthant(
+            s.threshold - pair.mean_u,
+            t.threshold - pair.mean_v,
+            pair.a + s.noise,
+            pair.b + t.noise,
+            pair.c,
+            determinant,
+        )
 
 
-GENERIC_SYMBOLS = (notation.a, notation.b, notation.D)
+def _may_be_positive(rate: Ratio) -> bool:
+    value = rate.symbolic
+    return not value.is_nonpositive

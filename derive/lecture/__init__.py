@@ -4,7 +4,7 @@ from derive.claim import Registry
 from derive.duals import claims as duals
 from derive.lecture import finite_width, linearized, nngp, ntk
 
-CLAIMS = Registry(nngp.CLAIMS, ntk.CLAIMS, linearized.CLAIMS, finite_width.CLAIMS, duals.CLAIMS)
-"""Every claim by id."""
+CLAIMS = Registry(nngp.CLAIMS, ntk.CLAIMS, linearized.CLAIMS, finite_width.CLAIMS, duals.CLAIMS, made=duals.claim_made)
+"""Every claim by id, and ``dual.EXPRESSION`` for any activation."""
 
 __all__ = ["CLAIMS"]

@@ -58,6 +58,12 @@ def _attention(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def _digits(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is known of the precision of float64 functions, by claim."""
+    found = [(claim["id"], check.get("digits")) for claim in results["claims"] for check in claim["checks"]]
+    return [{"id": name, **digits} for name, digits in found if digits]
+
+
 def write_report(results: Mapping[str, Any], directory: Path) -> Path:
     """The path of ``report.html`` in ``directory``, the page of one run record.
 
@@ -96,6 +102,7 @@ def write_report(results: Mapping[str, Any], directory: Path) -> Path:
             known=set(ids),
             count=_count(results),
             attention=_attention(results),
+            digits=_digits(results),
             graph=claim_graph(results["claims"]) if results["claims"] else None,
         )
     )

@@ -1,0 +1,189 @@
+"""Lowering of activations and duals: digits at the edges of their domain, routes, conditions, no overflow."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+from derive.activations import ACTIVATIONS, Activation, activation
+from derive.duals import ClosedForm, dual
+from derive.duals.theorems import mean_theorem
+from derive.notation import D, a, b, c, z
+from numeric.lower_duals import (
+    CLOSED_FORM,
+    SERIES,
+    Expit,
+    Softplus,
+    certified_closed_form,
+    lowered_activation,
+    lowered_dual,
+    precise_closed_form,
+    without_overflow,
+)
+
+GROWING = {"exp", "cosh"}
+"""Second moments of these overflow float64 for large variances, as they must."""
+
+
+@pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda row: row.name)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_duals_are_finite_where_the_pair_degenerates(row, sign):
+    means = lowered_dual(row)
+    variances = np.array([1e-12, 0.5, 1.0, 3e6, 1e12])
+    if row.name in GROWING:
+        variances = np.minimum(variances, 300.0)
+    for function in (means.value, means.derivative):
+        found = function(variances, variances, sign * variances, np.zeros(5))
+        assert found.shape == (5,)
+        assert np.isfinite(found).all()
+        zero = function(np.zeros(2), np.array([0.0, 2.0]), np.zeros(2), np.zeros(2))
+        assert np.isfinite(zero).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "same", "opposite"),
+    [
+        ("identity", (0.7, 1.0), (-0.7, 1.0)),
+        ("relu", (0.35, 0.5), (0.0, 0.0)),
+        ("erf", (2 / np.pi * np.arcsin(1.4 / 2.4), 4 / np.pi / np.sqrt(1 + 4 * 0.7)), (-1.0, 1.0)),
+    ],
+)
+def test_duals_at_determinant_zero_are_second_moments(name, same, opposite):
+    means = lowered_dual(activation(name))
+    v = np.array([0.7])
+    for sign, expected in ((1.0, same), (-1.0, opposite)):
+        found = [f(v, v, sign * v, 0 * v)[0] for f in (means.value, means.derivative)]
+        if name == "erf" and sign < 0:  # odd, with an even derivative
+            expected = (-same[0], same[1])
+        np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-16)
+
+
+def test_duals_broadcast_and_constants_take_the_shape_of_their_arguments():
+    slope = lowered_dual(activation("identity")).derivative
+    found = slope(np.ones((3, 1)), np.ones((1, 2)), np.zeros((3, 2)), np.ones((3, 2)))
+    np.testing.assert_array_equal(found, np.ones((3, 2)))
+    found[0, 0] = 5  # a copy that nobody else sees
+    assert slope(np.ones((3, 1)), np.ones((1, 2)), np.zeros((3, 2)), np.ones((3, 2)))[0, 0] == 1
+
+
+PAIRS = [
+    (variance * ratio, variance, sign * math.sqrt(ratio) * variance * (1 - complement))
+    for variance in (1e-3, 0.8, 1e3)
+    for ratio in (1.0, 1.75)
+    for sign in (1, -1)
+    for complement in (0.4, 1e-9)
+]
+
+
+@pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda row: row.name)
+@pytest.mark.parametrize("order", [0, 1])
+def test_duals_keep_their_digits_against_balls(row, order):
+    """Absolute errors are relative to sqrt(k(a, a) k(b, b)); the benchmark has the table over many more pairs."""
+    theorem, means = mean_theorem(row, order), lowered_dual(row)
+    if not isinstance(theorem.rhs, ClosedForm):
+        pytest.skip("no closed form: tests/test_numeric_series.py")
+    lowered = means.derivative if order else means.value
+    for first, second, covariance in PAIRS[:: 1 if lowered.route == CLOSED_FORM else 5]:
+        exact = Fraction(first) * Fraction(second) - Fraction(covariance) ** 2
+        found = float(lowered(first, second, covariance, float(exact)))
+        if not math.isfinite(found):
+            assert row.name in GROWING
+            continue
+        certified = certified_closed_form(theorem.rhs)
+        value, *own = (
+            float(certified(*pair, digits=25).mid())
+            for pair in ((first, second, covariance), (first,) * 3, (second,) * 3)
+        )
+        if math.isinf(own[0] * own[1]):
+            continue
+        assert abs(found - value) <= 1e-14 * math.sqrt(own[0] * own[1])
+
+
+def test_the_values_of_relu_powers_keep_all_digits_near_antiparallel_inputs():
+    """The mean falls off as the (2p + 1)st power of the angle: nothing of it would be left of a difference."""
+    for name in ("relu", "relu2", "relu3"):
+        closed = certified_closed_form(dual(name).closed_forms[0])
+        for complement in (1e-4, 1e-8, 1e-12):
+            first, second = 0.7, 1.9
+            covariance = -math.sqrt(first * second) * (1 - complement)
+            determinant = float(Fraction(first) * Fraction(second) - Fraction(covariance) ** 2)
+            found = float(lowered_dual(activation(name)).value(first, second, covariance, determinant))
+            value = float(closed(first, second, covariance, digits=25).mid())
+            assert found == pytest.approx(value, rel=100 * np.finfo(float).eps, abs=0)
+
+
+@pytest.mark.parametrize(
+    "expression", ["z*(1+erf(z/sqrt(2)))/2", "max(z,0)*exp(-z**2)", "exp(z)*sin(z)", "z**2*Phi(z)"]
+)
+def test_a_dual_nobody_tabulated_is_lowered(expression):
+    row = activation(expression)
+    found = float(lowered_dual(row).value(0.75, 2.5, -0.5, 1.625))
+    with mpmath.workdps(30):
+        expected = precise_closed_form(dual(row).value)(*map(mpmath.mpf, ("0.75", "2.5", "-0.5", "1.625")))
+    assert found == pytest.approx(float(expected), rel=1e-13)
+
+
+def test_a_moment_that_does_not_exist_is_an_error_and_no_number():
+    means = lowered_dual(activation("exp(z**2/4)"))
+    assert np.isfinite(means.value(0.5, 0.5, 0.2, 0.21))
+    with pytest.raises(ValueError, match=r"the mean does not exist at these variances: expected .* > 0; take smaller"):
+        means.value(3.0, 0.5, 0.2, 1.46)
+
+
+def test_parameters_need_values():
+    slope = sp.Symbol("alpha", positive=True)
+    with pytest.raises(ValueError, match="has parameters: give alpha values"):
+        lowered_dual(Activation("leaky", sp.Max(z, 0) + slope * sp.Min(z, 0)))
+
+
+def test_the_route_is_told():
+    assert lowered_dual(activation("gelu")).value.route == CLOSED_FORM
+    assert lowered_dual(activation("tanh")).value.route == SERIES
+    assert lowered_dual(activation("elu")).value.route == SERIES  # its closed form is a difference of large numbers
+
+
+def test_the_arguments_of_a_dual_are_two_variances_covariance_and_determinant():
+    assert dual("erf").value.free_symbols <= {a, b, c, D}
+    with pytest.raises(TypeError, match="positional argument"):
+        precise_closed_form(dual("relu").value)(1, 1, 1)
+
+
+# Activations
+
+
+def test_activations_and_slopes_are_elementwise_functions():
+    value, slope = lowered_activation(activation("relu"))
+    at = np.array([[-2.0, 0.0], [1e-300, 3.0]])
+    np.testing.assert_array_equal(value(at), [[0, 0], [1e-300, 3]])
+    np.testing.assert_array_equal(slope(at), [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(lowered_activation(activation("identity"))[1](at), np.ones((2, 2)))
+    value, slope = lowered_activation(activation(z**3))
+    np.testing.assert_allclose(slope(at), 3 * at**2)
+
+
+@pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda row: row.name)
+def test_activations_do_not_overflow_where_their_values_do_not(row):
+    """Warnings are errors here: exp of a large number on the wrong side of a break point would be one."""
+    at = np.array([-1e6, -50.0, -1.5, 0.0, 1e-9, 1.5, 50.0, 1e6])
+    if row.name in GROWING:
+        at = np.clip(at, -300, 300)
+    for function, expression in zip(lowered_activation(row), (row.expression, row.derivative), strict=True):
+        with mpmath.workdps(40):
+            precise = sp.lambdify(z, expression, "mpmath")
+            expected = [float(mpmath.re(precise(mpmath.mpf(x)))) if abs(x) < 1e3 else None for x in at]
+        found = function(at)
+        assert np.isfinite(found).all()
+        for value, target in zip(found, expected, strict=True):
+            assert target is None or value == pytest.approx(target, rel=1e-9, abs=1e-15)
+
+
+def test_exponentials_in_quotients_and_logarithms_are_merged():
+    h = 2 * z - 1
+    assert without_overflow(sp.log(1 + sp.exp(h))) == Softplus(h)
+    assert without_overflow(sp.exp(h) / (1 + sp.exp(h)) ** 2) == Expit(h) * Expit(-h)
+    assert without_overflow(sp.log(1 - sp.exp(h))) == sp.log(1 - sp.exp(h))

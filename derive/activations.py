@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import sympy as sp
 
-from derive.notation import z
+from derive.notation import D, a, b, c, z
 from derive.parsing import Unreadable, read_expression
 from derive.pieces import pieces
 
@@ -122,12 +122,21 @@ def activation(which: str | sp.Expr | Activation, parameters: bool = False) -> A
     if isinstance(which, Activation):
         return which
     if isinstance(which, str):
-        return _by_text(which, parameters)
+        return _with_free_names(_by_text(which, parameters))
     if isinstance(which, sp.Expr):
         if which.free_symbols != {z} and not (parameters and z in which.free_symbols):
             raise ValueError(f"expected an expression in z alone, got {which}; use derive.notation.z")
-        return Activation(str(which), which)
+        return _with_free_names(Activation(str(which), which))
     raise TypeError(f"expected a name or an expression in z, got {type(which).__name__}")
+
+
+def _with_free_names(row: Activation) -> Activation:
+    taken = {str(symbol) for symbol in (a, b, c, D)} & {str(symbol) for symbol in row.parameters}
+    if taken:
+        raise ValueError(
+            f"expected parameters of other names than a, b, c, D, which are the arguments of duals: {row.name}"
+        )
+    return row
 
 
 def _by_text(text: str, parameters: bool) -> Activation:

@@ -1,6 +1,6 @@
 """Activations on panels on which they are polynomials to rounding: Gaussian rules and Hermite coefficients.
 
-A panel is refined by looking at the Chebyshev coefficients of the activation on it. The coefficients in
+Panels are found by looking at the Chebyshev coefficients of the activation on them. The coefficients in
 
     phi(sqrt(a) x) = sum_k A_k(a) He_k(x) / sqrt(k!),    A_k(a) = E[phi(sqrt(a) x) He_k(x)] / sqrt(k!),
 
@@ -21,26 +21,27 @@ IntArray = NDArray[np.intp]
 Function = Callable[[FloatArray], FloatArray]
 
 NODES = np.polynomial.legendre.leggauss(22)[0]
-WEIGHTS = 1 / (np.polynomial.legendre.legvander(NODES, 21) ** 2 @ (np.arange(22) + 0.5))  # to the last digit but one
-"""The rule of a panel. It is exact for degree 43, which leaves room for products of two functions resolved by 32."""
-STEP, REACH, FARTHEST = 1.5, 9.0, 37.5
-"""In standard deviations: the grid of ends of Gaussian integrals; where they end at least, and at most: the normal
-density underflows beyond."""
+WEIGHTS = 1 / (np.polynomial.legendre.legvander(NODES, 21) ** 2 @ (np.arange(22) + 0.5))
+"""The rule of a panel, exact for degree 43: products of two functions are integrated to rounding if both are resolved by
+degree 28, even where they oscillate. NumPy's own weights are wrong by some ulps."""
+REACHES = 9.0, 12.0, 18.0, 27.0, 37.5
+"""Where Gaussian integrals may end, in standard deviations; beyond the last the normal density underflows."""
 _NEGLIGIBLE = 35.5
-"""Minus the logarithm of what is left out of a second moment beyond the ends; chosen, below rounding."""
-_BLOCK = 48
-"""Variances worked on at a time, which keeps their nodes in the cache; chosen."""
+"""Minus the logarithm of the density of a second moment at its ends relative to the largest; chosen, below rounding."""
 _PARSEVAL_ROUNDING = 1e-15
-"""Rounding error of a remainder of Parseval's identity relative to the second moment; chosen, a few ulps."""
+"""Rounding error of the remainder of Parseval's identity relative to the second moment; chosen, some ulps."""
+_VARIANCES = 40
+"""How many are worked on at a time, which keeps their nodes in the cache; chosen."""
 
-_DEGREE, _LAST = 32, 4
-_POINTS = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
-_TO_COEFFICIENTS = np.polynomial.chebyshev.chebvander(_POINTS, _DEGREE)[:, -_LAST:] * 2 / (_DEGREE + 1)
-_RESOLVED, _NOISE = 4e-15, 8.0
-"""The last coefficients of a resolved panel relative to the largest value; how far above the noise of the function,
-that of the narrowest panels, they may be if this is more. Chosen."""
-_FAR, _NARROWEST, _MOST_EDGES = 2.0**64, 1e-9, 200
-"""Where resolving ends, the narrowest panel relative to its place, and the number of panels to give up at; chosen."""
+_DEGREE, _LAST = 28, 4
+_QUARTERS = np.outer(2 * np.arange(_DEGREE + 1) + 1, np.arange(_DEGREE + 1)) % (4 * (_DEGREE + 1))
+_CHEBYSHEV = np.cos(np.pi * _QUARTERS / (2 * (_DEGREE + 1)))
+_POINTS, _TO_LAST_COEFFICIENTS = _CHEBYSHEV[:, 1], _CHEBYSHEV[:, -_LAST:] * 2 / (_DEGREE + 1)
+_RESOLVED, _NOISE, _MOST_NOISE = 4e-15, 8.0, 1e-9
+"""What the last coefficients of a resolved panel may be relative to the largest value; how far above the noise of the
+function, which is that on the narrowest panel, if this is more; and what is too much for noise. Chosen."""
+_FAR, _NARROW, _NARROWEST, _MOST_EDGES = 2.0**64, 1e-3, 1e-9, 200
+"""Where resolving ends; widths of panels relative to their place, the last before an overflow and the narrowest of all; the number of panels to give up at. Chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +51,9 @@ class Resolved:
     Attributes:
         function: elementwise on arrays.
         breaks: the points between which it is analytic, shape (n_breaks,).
-        edges: the ends of the panels, the breaks among them, in order.
+        edges: the ends of the panels in order, the breaks among them.
         finest: the width of the narrowest panel.
-        domain: what modulus of its argument it is resolved up to.
+        domain: up to which modulus of its argument it is resolved.
         residual: the largest part that no polynomial matched, relative to the values around; 0 if resolved.
     """
 
@@ -65,9 +66,9 @@ class Resolved:
 
 
 def resolved(function: Function, breaks: tuple[float, ...]) -> Resolved:
-    """Return a function with its panels, found by trying from each break point outwards.
+    """Return a function with its panels, found by walking from the break points outwards.
 
-    A break point that was not declared shows as many narrow panels around it, a jump also as a residual.
+    A break point that was not declared shows as many narrow panels around it, a jump as a residual.
     """
     given = np.array(sorted(breaks), dtype=float)
     starts = given if len(given) else np.zeros(1)
@@ -79,7 +80,7 @@ def resolved(function: Function, breaks: tuple[float, ...]) -> Resolved:
 
 
 def _walk(function: Function, start: float, stop: float) -> tuple[list[float], float, float]:
-    """Return edges of panels on the way, how far it was possible to go, and the largest residual."""
+    """Return the ends of panels on the way, how far they are resolved, and the largest residual."""
     edges: list[float] = []
     at, unresolved = start, 0.0
     scale = float(np.abs(function(max(abs(start), 1.0) * _POINTS)).max())
@@ -90,52 +91,50 @@ def _walk(function: Function, start: float, stop: float) -> tuple[list[float], f
         ends = ends[np.abs(ends - at) > _NARROWEST * max(abs(at), 1.0)]
         values = function((ends + at)[:, None] / 2 + (ends - at)[:, None] / 2 * _POINTS)
         scales = np.maximum(np.abs(values).max(axis=1), scale)
-        residuals = np.abs(values @ _TO_COEFFICIENTS).max(axis=1) / np.where(scales > 0, scales, 1.0)
-        overflows = not np.isfinite(residuals[0])
-        residuals = np.nan_to_num(residuals, nan=np.inf)
-        allowed = max(_RESOLVED, _NOISE * residuals.min())
-        good = np.logical_and.accumulate((residuals <= allowed)[::-1])[
-            ::-1
-        ]  # with all narrower ones: nothing is missed
-        chosen = int(np.argmax(good))
-        if overflows and abs(ends[chosen] - at) < 1e-3 * abs(at):
-            break
+        residuals = np.abs(values @ _TO_LAST_COEFFICIENTS).max(axis=1) / np.where(scales > 0, scales, 1.0)
+        finite = np.isfinite(residuals)
+        good = residuals <= max(_RESOLVED, min(_NOISE * residuals[-1], _MOST_NOISE))
+        good[-1] = True
+        chosen = int(np.argmax(np.logical_and.accumulate(good[::-1])[::-1]))  # a wide one could miss what is narrow
+        if not finite[max(chosen - 1, 0)] and abs(ends[chosen] - at) < _NARROW * abs(at):
+            break  # it overflows
         at, scale = float(ends[chosen]), float(scales[chosen])
         unresolved = max(unresolved, residuals[chosen] if residuals[chosen] > _RESOLVED else 0.0)
         edges.append(at)
-    return edges[: -1 if at == stop else None], np.inf, unresolved
+    return [edge for edge in edges if edge != stop], np.inf, unresolved
 
 
 def reaches(function: Function, roots: FloatArray) -> FloatArray:
-    """Return how many standard deviations contain all but a negligible part of E[phi(sqrt(a) x)^2], for roots sqrt(a).
+    """Return which of :data:`REACHES` has all but a negligible part of E[phi(sqrt(a) x)^2], for square roots of a.
 
-    It is infinite if that is more than can be represented.
+    It is infinite where the second moment is more than can be represented.
     """
-    x = np.arange(0.0, FARTHEST + 0.5, 0.5)
+    x = np.arange(0.0, REACHES[-1] + 0.5, 0.5)
     sizes = np.maximum(*(np.abs(function(roots[:, None] * side)) for side in (x, -x)))
     density = 2 * np.log(sizes) - x**2 / 2
     largest = density.max(axis=1)
     last = np.where(density > largest[:, None] - _NEGLIGIBLE, x, 0.0).max(axis=1)
-    overflow = (largest == np.inf) | (last == FARTHEST) & (density[:, -1] > 0)
-    return np.where(overflow, np.inf, np.clip(np.ceil((last + 0.5) / STEP) * STEP, REACH, FARTHEST))
+    overflow = (largest == np.inf) | (last == x[-1]) & (density[:, -1] > 0)
+    return np.where(overflow, np.inf, np.take(REACHES, np.searchsorted(REACHES[:-1], last + 0.5)))
 
 
-def cuts(reach: FloatArray, fixed: FloatArray, *others: FloatArray) -> FloatArray:
-    """Return for each row the cuts of an interval, -reach and reach included, in order; some may coincide."""
-    limit = reach[:, None]
-    found = np.concatenate([np.broadcast_to(fixed, (len(reach), len(fixed))), -limit, limit, *others], axis=1)
-    np.fmax(np.fmin(found, limit, out=found), -limit, out=found)  # what is not a number becomes the end
+def cuts(reach: float, step: float, *others: FloatArray) -> FloatArray:
+    """Return in each row, in order, multiples of a step and others, shapes (n_rows, any), between the two reaches."""
+    fixed = np.arange(0.0, reach, step)
+    fixed = np.concatenate([-fixed, fixed, [-reach, reach]])
+    found = np.concatenate([np.broadcast_to(fixed, (len(others[0]), len(fixed))), *others], axis=1)
+    np.fmax(np.fmin(found, reach, out=found), -reach, out=found)  # what is not a number becomes an end
     found.sort(axis=1)
     return found
 
 
 def gaussian_rule(cut: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Return the panels between cuts, shape (n_rows, n_cuts): their rows, nodes, and weights with the normal density."""
-    rows, columns = np.nonzero(np.diff(cut, axis=1) > 1e-15)
-    low = cut[rows, columns]
-    half = ((cut[rows, columns + 1] - low) / 2)[:, None]
+    """Return row, nodes and weights of each panel between cuts, the weights with the normal density."""
+    low, width = cut[:, :-1], np.diff(cut, axis=1)
+    rows, columns = np.nonzero(width > 4e-16 * np.abs(low))
+    half = width[rows, columns, None] / 2
     x = half * NODES
-    x += low[:, None] + half
+    x += low[rows, columns, None] + half
     weights = x * x
     weights *= -0.5
     np.exp(weights, out=weights)
@@ -150,7 +149,7 @@ class Expansion:
     Attributes:
         coefficients: A_k(a), shape (order, n_variances).
         moments: E[phi(u)^2], shape (n_variances,).
-        rest: the norm of what the coefficients leave out relative to that of all, at least the rounding error of
+        rest: the norm of what these coefficients leave out relative to that of phi(u), at least the rounding error of
             Parseval's identity, shape (n_variances,).
     """
 
@@ -159,18 +158,17 @@ class Expansion:
     rest: FloatArray
 
 
-def expansion(phi: Resolved, roots: FloatArray, reach: FloatArray, order: int) -> Expansion:
+def expansion(phi: Resolved, roots: FloatArray, reach: float, order: int) -> Expansion:
     """Return the first Hermite coefficients at variances with these square roots.
 
     Each variance is worked on alone, in an order that does not depend on the others: equal ones give equal bits.
     """
     coefficients, moments = np.zeros((order, len(roots))), np.zeros(len(roots))
-    step = STEP * np.floor(36.0 / np.sqrt(order) / STEP)  # He_k oscillates with wave number sqrt(k)
-    fixed = np.arange(0.0, FARTHEST, step)
-    for start in range(0, len(roots), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    step = min(4.5, 36 / np.sqrt(order))  # He_k oscillates with wave number sqrt(k)
+    for start in range(0, len(roots), _VARIANCES):
+        block = slice(start, start + _VARIANCES)
         root = roots[block, None]
-        rows, nodes, weights = gaussian_rule(cuts(reach[block], np.append(-fixed, fixed), phi.edges / root))
+        rows, nodes, weights = gaussian_rule(cuts(reach, step, phi.edges / root))
         values = phi.function(root[rows] * nodes)
         begins = np.searchsorted(rows, np.arange(len(root))) * len(NODES)
         x, weighted = nodes.ravel(), (values * weights).ravel()

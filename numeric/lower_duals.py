@@ -24,9 +24,10 @@ from derive.duals import dual
 from derive.duals.evaluation import enclosure
 from derive.duals.function_class import NotInClass
 from derive.duals.functions import BivariateTail, NormalCdf, precise_bivariate_tail
+from derive.duals.integration import gaussian_mean
 from derive.duals.kernel_side import KernelDual
 from derive.duals.stable import stable
-from derive.duals.theorems import ClosedForm
+from derive.duals.theorems import ClosedForm, mean_theorem
 from derive.pieces import Piece, pieces
 from numeric import special
 from numeric.series import HermiteMehler
@@ -191,6 +192,25 @@ def certified_closed_form(form: ClosedForm) -> Callable[..., arb]:
 
     def certified(a: Any, b: Any, c: Any, digits: int = 40) -> arb:
         return enclosure(form.expression, a, b, c, digits)
+
+    return certified
+
+
+def certified_dual(activation: Activation, order: int = 0) -> Callable[..., arb]:
+    """Return E[phi phi], or E[phi' phi'] for order 1, as a function of exact (a, b, c) and digits that returns a ball.
+
+    The closed form is evaluated if there is one; any other activation is integrated.
+
+    Raises:
+        NotEnclosed, NotIntegrable: by the function, where the mean does not exist or cannot be enclosed.
+    """
+    right = mean_theorem(activation, order).rhs
+    if isinstance(right, ClosedForm):
+        return certified_closed_form(right)
+    expression = activation.derivative if order else activation.expression
+
+    def certified(a: Any, b: Any, c: Any, digits: int = 40) -> arb:
+        return gaussian_mean(expression, expression, a, b, c, digits)
 
     return certified
 

@@ -20,10 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from numeric.hermite import (
-    FARTHEST,
     NODES,
-    REACH,
-    STEP,
+    REACHES,
     WEIGHTS,
     FloatArray,
     Function,
@@ -44,21 +42,19 @@ _MEASURED = 1e-14
 """Error of the means of a resolved activation; measured by tests/benchmarks/bench_series.py, rounded up."""
 
 _BLOCK, _PAIRS = 15_000, 64
-"""Numbers, and pairs to integrate, worked on at a time, which keeps them in the cache; chosen."""
-_BEYOND = np.arange(REACH, FARTHEST, STEP)
-_OUTER = np.concatenate([-_BEYOND, [-4.5, 0.0, 4.5], _BEYOND])
-_INNER = np.concatenate([-_BEYOND, [0.0], _BEYOND])
-"""Ends of panels in x and in y: the rule of a panel integrates a normal density over a length of 9 to rounding."""
+"""Numbers, and pairs to integrate, worked on at a time: in the cache, and where memory is reused. Chosen."""
+_STEP = 4.5
+"""Largest width of a panel in x; chosen: its rule integrates a normal density over twice as much to rounding."""
 _ROOM = 4.0, 20.0, 120.0
 _HERMITE = tuple((y, w / w.sum()) for y, w in map(np.polynomial.hermite_e.hermegauss, (12, 12, 6, 4)))
-"""How often the reach s of y fits into the narrowest panel of an activation, and the rules for y where it is smooth: from
-the first bound on it is smooth across ends of panels, too, apart from the breaks. With singularities no nearer than the
-panels allow, the Gauss-Hermite rules are exact to rounding; chosen."""
-_CENTRE = REACH / 2
-_CENTRED = (REACH * np.arange(-1.0, 2.0)[:, None] + _CENTRE * NODES).ravel()
-_CENTRED_WEIGHTS = np.tile(_CENTRE * WEIGHTS, 3) * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
-"""Places of v from 9 s before to 18 s behind a break, in units of s from 4.5 s behind it: the values of phi there serve
-for all m up to 9 s behind the break, with the weights exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d) exp(-d^2 / 2)."""
+"""How often the reach of s y fits into the narrowest panel of an activation, and the rules in y for where it is smooth.
+From the first bound on it is smooth across the ends of panels that are no breaks; with singularities no nearer than the
+panels allow, the Gauss-Hermite rules are then exact to rounding. Chosen."""
+_NEAR = REACHES[0]
+_CENTRED = (_NEAR * np.arange(-1.0, 2.0)[:, None] + _NEAR / 2 * NODES).ravel()
+_CENTRED_WEIGHTS = np.tile(_NEAR / 2 * WEIGHTS, 3) * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
+"""Where v is, in units of s from 4.5 s behind a break, from 9 s before it to 18 s behind it, and weights. Values of phi
+there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d) exp(-d^2 / 2)."""
 
 
 class HermiteMehler:
@@ -89,13 +85,14 @@ class HermiteMehler:
         Raises:
             ValueError: if the activation varies too fast to be resolved as far out as a variance asks.
         """
-        a, b, c, D = (np.asarray(x, dtype=float) for x in (a, b, c, D))
-        shape = np.broadcast_shapes(a.shape, b.shape, c.shape, D.shape)
-        variances, place = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)
-        i, j = place[: a.size].reshape(a.shape), place[a.size :].reshape(b.shape)
-        i, j, c, D = (np.broadcast_to(x, shape).ravel() for x in (np.maximum(i, j), np.minimum(i, j), c, D))
+        first, second, covariance, determinant = (np.asarray(x, dtype=float) for x in (a, b, c, D))
+        shape = np.broadcast_shapes(first.shape, second.shape, covariance.shape, determinant.shape)
+        variances, place = np.unique(np.concatenate([first.ravel(), second.ravel()]), return_inverse=True)
+        places = place[: first.size].reshape(first.shape), place[first.size :].reshape(second.shape)
+        i, j = (np.broadcast_to(extreme(*places), shape).ravel() for extreme in (np.maximum, np.minimum))
+        pair = (np.broadcast_to(x, shape).ravel() for x in (covariance, determinant))
         with np.errstate(all="ignore"):
-            return self._means(np.sqrt(variances), i, j, c, D).reshape(shape)
+            return self._means(np.sqrt(variances), i, j, *pair).reshape(shape)
 
     def _means(self, roots: FloatArray, i: IntArray, j: IntArray, c: FloatArray, D: FloatArray) -> FloatArray:
         """Return the means at pairs of the variances roots^2; i is the place of the larger one, j of the other."""
@@ -103,71 +100,79 @@ class HermiteMehler:
         finite = np.isfinite(reach)
         if np.any(reach[finite] * roots[finite] > self._phi.domain):
             raise ValueError(
-                f"expected variances below {(self._phi.domain / REACH) ** 2:.3g}, got {roots.max() ** 2:.3g}: the "
-                "activation is not resolved further out; declare its break points, or take smaller inputs or sigma_w"
+                f"expected variances below {(self._phi.domain / _NEAR) ** 2:.3g}, got {roots.max() ** 2:.3g}: further "
+                "out the activation is not resolved; declare its break points, or take smaller inputs or sigma_w"
             )
         result = np.full(len(c), np.inf)
-        (left,) = np.nonzero(finite[i] & finite[j])
-        product = roots[i] * roots[j]
-        rho = np.clip(np.where(product > 0, c / np.where(product > 0, product, 1.0), 0.0), -1.0, 1.0)
-        for order in _ORDERS:
-            used, place = np.unique(np.concatenate([i[left], j[left]]), return_inverse=True)
-            p, q = place[: len(left)], place[len(left) :]
-            series = expansion(self._phi, roots[used], reach[used], order)
-            remainder = np.abs(rho[left]) ** order * series.rest[p] * series.rest[q]
-            enough = remainder <= _TRUNCATION
-            result[left[enough]] = _mehler(series.coefficients, p[enough], q[enough], rho[left[enough]])
-            identical = (p == q) & (D[left] == 0) & (c[left] > 0)
-            result[left[identical]] = series.moments[p[identical]]
-            left = left[~(enough | identical)]
-        pairs, place = _distinct(np.stack([roots[i], c, D, np.maximum(reach[i], reach[j])])[:, left])
-        result[left] = self._integrated(*pairs)[place]
+        common = np.maximum(reach[i], reach[j])
+        for limit in np.unique(common[common < np.inf]):
+            (at,) = np.nonzero(common == limit)
+            result[at] = self._means_within(float(limit), roots, i[at], j[at], c[at], D[at])
         return result
 
-    def _integrated(self, root: FloatArray, c: FloatArray, D: FloatArray, reach: FloatArray) -> FloatArray:
-        """Return the means at pairs, conditional on the u of variance root^2, not less than that of v."""
+    def _means_within(
+        self, reach: float, roots: FloatArray, i: IntArray, j: IntArray, c: FloatArray, D: FloatArray
+    ) -> FloatArray:
+        """Return the means at pairs of variances that ask for one reach."""
+        result, left = np.empty(len(c)), np.arange(len(c))
+        product = roots[i] * roots[j]
+        rho = np.where(product > 0, np.clip(c / product, -1.0, 1.0), 0.0)
+        for order in _ORDERS:
+            used = np.zeros(len(roots), dtype=bool)
+            used[i[left]] = used[j[left]] = True
+            p, q = ((np.cumsum(used) - 1)[place[left]] for place in (i, j))
+            series = expansion(self._phi, roots[used], reach, order)
+            identical = (p == q) & (D[left] == 0) & (c[left] > 0)
+            summed = ~identical & (np.abs(rho[left]) ** order * series.rest[p] * series.rest[q] <= _TRUNCATION)
+            result[left[identical]] = series.moments[p[identical]]
+            result[left[summed]] = _mehler(series.coefficients, p[summed], q[summed], rho[left[summed]])
+            left = left[~(identical | summed)]
+        pairs, place = _distinct(np.stack([roots[i], c, D])[:, left])
+        result[left] = self._integrated(reach, *pairs)[place]
+        return result
+
+    def _integrated(self, reach: float, root: FloatArray, c: FloatArray, D: FloatArray) -> FloatArray:
+        """Return the means at pairs, by conditioning on the u of variance root^2, not less than that of v."""
         slope, s = c / root, np.sqrt(D) / root
         result = np.empty(len(root))
-        levels = np.digitize(self._phi.finest / (s * reach), _ROOM)
+        levels = np.digitize(self._phi.finest / (reach * s), _ROOM)
         for level in range(len(_HERMITE)):
             for at in _blocks(levels == level, _PAIRS):
-                result[at] = self._outer(root[at], slope[at], s[at], reach[at], level)
+                result[at] = self._outer(root[at], slope[at], s[at], reach, level)
         return result
 
-    def _outer(self, root: FloatArray, slope: FloatArray, s: FloatArray, reach: FloatArray, level: int) -> FloatArray:
-        """Return E[phi(root x) Phi(slope x, s)] for pairs, shape (n_pairs,), at one level of smoothness."""
-        edges, limit = (self._phi.breaks, np.full_like(reach, REACH)) if level else (self._phi.edges, reach)
-        steps = s[:, None] * cuts(limit, _INNER)
-        layers = [(edge + steps) / slope[:, None] for edge in edges]
-        smooth = [self._phi.edges / size[:, None] for size in (root, slope)]
-        rows, x, weights = gaussian_rule(cuts(reach, _OUTER, *smooth, *layers))
-        weights *= self._phi.function(root[rows, None] * x)
-        weights *= self._conditional(slope[rows, None] * x, s[rows, None], limit[rows, None], edges, _HERMITE[level])
-        return np.bincount(rows, weights.sum(axis=1), len(root))
+    def _outer(self, root: FloatArray, slope: FloatArray, s: FloatArray, reach: float, level: int) -> FloatArray:
+        """Return E[phi(root x) Phi(slope x, s)] for pairs at one level of smoothness, shape (n_pairs,)."""
+        phi, edges, inner = self._phi, self._phi.breaks if level else self._phi.edges, _NEAR if level else reach
+        layers = [edge + s[:, None] * cuts(inner, _NEAR, np.zeros((1, 0))) for edge in edges]
+        rows, x, weights = gaussian_rule(
+            cuts(reach, _STEP, phi.edges / root[:, None], *(v / slope[:, None] for v in (phi.edges, *layers)))
+        )
+        weights *= phi.function(root[rows, None] * x)
+        weights *= self._conditional(slope[rows, None] * x, s[rows, None], inner, edges, _HERMITE[level])
+        return np.bincount(rows, weights.sum(axis=1), len(root)).astype(float)
 
     def _conditional(
-        self, m: FloatArray, s: FloatArray, reach: FloatArray, edges: FloatArray, hermite: tuple[FloatArray, FloatArray]
+        self, m: FloatArray, s: FloatArray, reach: float, edges: FloatArray, hermite: tuple[FloatArray, FloatArray]
     ) -> FloatArray:
-        """Return Phi(m, s) = E[phi(m + s y)] on panels of m, shape (n_panels, n_nodes), each on one side of any edge."""
-        phi = self._phi.function
-        means = np.empty_like(m)
-        ends = np.sort(m[:, [0, -1]], axis=1) + s * reach * [-1.0, 1.0]
-        first, last = np.searchsorted(edges, ends).T
-        smooth = first == last
+        """Return Phi(m, s) on panels of m that are cut at the edges, shapes (n_panels, n_nodes) and (n_panels, 1)."""
+        phi, means = self._phi.function, np.empty_like(m)
+        first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-reach, reach]).T
+        smooth, single = last == first, (last == first + 1) & (reach == _NEAR)
         means[smooth] = sum(w * phi(m[smooth] + s[smooth] * y) for y, w in zip(*hermite, strict=True))
-        near_one = (last == first + 1) & (reach[:, 0] == REACH)
-        for at in _blocks(near_one, _BLOCK // (len(NODES) * len(_CENTRED))):
+        size = _BLOCK // (len(NODES) * len(_CENTRED))
+        for at in _blocks(single, size):
             edge = edges[first[at], None]
             side = np.copysign(s[at], m[at, :1] - edge)
-            values = phi(edge + side * (_CENTRE + _CENTRED)) * _CENTRED_WEIGHTS
-            d = (m[at] - edge) / side - _CENTRE
+            values = phi(edge + side * (_NEAR / 2 + _CENTRED)) * _CENTRED_WEIGHTS
+            d = (m[at] - edge) / side - _NEAR / 2
             kernel = d[:, :, None] * _CENTRED
             np.exp(kernel, out=kernel)
             means[at] = np.exp(-(d**2) / 2) * np.einsum("pdy,py->pd", kernel, values)
-        for at in _blocks(~(smooth | near_one), _BLOCK // (len(NODES) * len(_CENTRED))):
-            mean, spread, limit = (np.broadcast_to(value[at], m[at].shape).ravel() for value in (m, s, reach))
-            rows, y, weights = gaussian_rule(cuts(limit, _INNER, (edges - mean[:, None]) / spread[:, None]))
-            weights *= phi(mean[rows, None] + spread[rows, None] * y)
+        for at in _blocks(~(smooth | single), size):
+            mean, spread = (np.broadcast_to(value[at], m[at].shape).reshape(-1, 1) for value in (m, s))
+            rows, y, weights = gaussian_rule(cuts(reach, _NEAR, (edges - mean) / spread))
+            weights *= phi(mean[rows] + spread[rows] * y)
             means[at] = np.bincount(rows, weights.sum(axis=1), len(mean)).reshape(m[at].shape)
         return means
 
@@ -180,7 +185,7 @@ def _blocks(which: NDArray[np.bool_], size: int) -> Iterator[IntArray]:
 
 
 def _mehler(coefficients: FloatArray, p: IntArray, q: IntArray, rho: FloatArray) -> FloatArray:
-    """Return sum_k rho^k A_k(p) A_k(q) of columns p, q of the coefficients, by Horner's rule."""
+    """Return sum_k rho^k A_k(p) A_k(q) for columns p and q of coefficients, by Horner's rule."""
     result = np.zeros(len(rho))
     for start in range(0, len(rho), _BLOCK):
         block = slice(start, start + _BLOCK)

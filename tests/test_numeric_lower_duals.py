@@ -20,6 +20,7 @@ from numeric.lower_duals import (
     Expit,
     Softplus,
     certified_closed_form,
+    certified_dual,
     lowered_activation,
     lowered_dual,
     precise_closed_form,
@@ -133,6 +134,16 @@ def test_a_moment_that_does_not_exist_is_an_error_and_no_number():
     assert np.isfinite(means.value(0.5, 0.5, 0.2, 0.21))
     with pytest.raises(ValueError, match=r"the mean does not exist at these variances: expected .* > 0; take smaller"):
         means.value(3.0, 0.5, 0.2, 1.46)
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus", "elu", "gelu"])
+def test_certified_balls_shrink_around_one_value(name):
+    balls = [certified_dual(activation(name))(0.75, 2.5, -0.5, digits=digits) for digits in (15, 30, 50)]
+    for wide, narrow, digits in zip(balls, balls[1:], (15, 30), strict=False):
+        assert wide.overlaps(narrow)
+        assert float(narrow.rad()) < 10.0**-digits
+    found = float(lowered_dual(activation(name)).value(0.75, 2.5, -0.5, 1.625))
+    assert found == pytest.approx(float(balls[-1].mid()), rel=1e-13)
 
 
 def test_parameters_need_values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ WIDE = 96
 """Columns from which the list of claims has a column for what each rests on."""
 COLOURS = {"confirmed": "green", "refuted": "bold red", "inconclusive": "yellow"}
 BEYOND = "beyond the lecture"
+
+
+_FEW = 8
+"""Confirmed duals up to which each has its line in the table of a run; chosen."""
 
 
 def claim_table(claims: Iterable[Claim], columns: int) -> Table:
@@ -108,16 +112,30 @@ def last_verdict(results: Mapping[str, Any], directory: Path, key: str) -> Itera
 
 
 def verdict_table(results: Mapping[str, Any]) -> Table:
-    """Return the claims of a run with their verdicts."""
+    """Return the claims of a run with their verdicts; confirmed duals of many activations share one line."""
     table = _table("claim")
     table.add_column("verdict")
     table.add_column("checks", justify="right")
     table.add_column("caught", justify="right")
+    alone: list[Mapping[str, Any]] = []
+    together: list[Mapping[str, Any]] = []
     for claim in results["claims"]:
-        caught, planted = _caught([mutant for check in claim["checks"] for mutant in check["mutants"]])
-        verdict = _verdict(claim["verdict"])
-        table.add_row(Text(claim["id"]), verdict, str(len(claim["checks"])), f"{caught}/{planted}")
+        dual = claim["id"].startswith("dual.") and claim["verdict"] == "confirmed"
+        (together if dual else alone).append(claim)
+    if len(together) <= _FEW:
+        alone, together = results["claims"], []
+    for claim in alone:
+        table.add_row(Text(claim["id"]), *_outcome([claim]))
+    if together:
+        table.add_row(Text(f"dual.… ({len(together)} claims)"), *_outcome(together))
     return table
+
+
+def _outcome(claims: Sequence[Mapping[str, Any]]) -> tuple[Text, str, str]:
+    """Return the verdict, the number of checks and the planted errors caught of claims of one verdict."""
+    checks = [check for claim in claims for check in claim["checks"]]
+    caught, planted = _caught([mutant for check in checks for mutant in check["mutants"]])
+    return _verdict(claims[0]["verdict"]), str(len(checks)), f"{caught}/{planted}"
 
 
 def verdict_lines(results: Mapping[str, Any]) -> Iterator[Text]:

@@ -59,7 +59,7 @@ _MOST_STEPS, _GUARDS = 16, (4, 8, 16, 32)
 """How often an axis is made longer; digits above those asked for, in the order in which they are tried."""
 _NEARLY_DEGENERATE = 1e-3
 """Value of 1 - r^2 below which y is conditioned on x."""
-_MOST_EVALUATIONS = 3_000_000
+_MOST_EVALUATIONS = 10_000_000
 """Values of the density, or of g(v), that one mean may take."""
 _ORIGIN, _INFINITY = arb(0), arb.pos_inf()
 

@@ -47,6 +47,8 @@ def pieces(expression: sp.Expr) -> tuple[Piece, ...]:
     Raises:
         NotPiecewise: if a part changes sign where this cannot be found, or there are too many pieces.
     """
+    for unknown in expression.atoms(*_UNKNOWN):
+        raise NotPiecewise(f"expected max, min, abs, sign, Heaviside or conditions, got {unknown}")
     found = [Piece(-sp.oo, sp.oo, expression)]
     while True:
         rough = next((p for p in found if _switch(p.expression) is not None), None)
@@ -74,6 +76,9 @@ def break_points(expression: sp.Expr) -> tuple[sp.Expr, ...]:
     return tuple(piece.low for piece in pieces(expression)[1:])
 
 
+_SAME = sp.Float("1e-60", 70)
+_UNKNOWN = (sp.floor, sp.ceiling, sp.frac, sp.Mod, sp.DiracDelta, sp.re, sp.im, sp.arg, sp.conjugate, sp.Contains)
+"""Functions that are not smooth, and whose pieces are not known here."""
 _SWITCHES = (sp.Max, sp.Min, sp.Abs, sp.sign, sp.Heaviside, sp.Piecewise)
 
 
@@ -130,6 +135,8 @@ def _branch(node: sp.Expr, at: sp.Expr) -> sp.Expr:
 
 
 def _holds(relation: sp.core.relational.Relational, at: sp.Expr) -> sp.Basic:
+    if isinstance(relation, sp.Eq | sp.Ne):  # at single points only, or besides them
+        return sp.true if isinstance(relation, sp.Ne) else sp.false
     sign = _sign(relation.lhs - relation.rhs, at)
     return sp.true if (sign > 0) == isinstance(relation, sp.Gt | sp.Ge) else sp.false
 
@@ -153,12 +160,21 @@ def _before(x: sp.Expr, y: sp.Expr) -> bool:
         return True
     if x == sp.oo or y == -sp.oo:
         return False
-    return _sign(y - x, sp.S.Zero) > 0
+    return not _same(x, y) and _sign(y - x, sp.S.Zero) > 0
+
+
+def _same(x: sp.Expr, y: sp.Expr) -> bool:
+    """Return whether two numbers agree to 60 digits: then they are one point written in two ways."""
+    difference = x - y
+    return bool(difference.is_number and abs(sp.N(difference, 70)) < _SAME)
 
 
 def _sorted(points: list[sp.Expr]) -> list[sp.Expr]:
+    """Return distinct points in order."""
     done: list[sp.Expr] = []
     for point in points:
+        if any(_same(point, other) for other in done):
+            continue
         position = sum(_before(other, point) for other in done)
         done.insert(position, point)
     return done
@@ -219,4 +235,9 @@ def _polynomial_roots(f: sp.Expr) -> list[sp.Expr]:
         raise NotPiecewise(f"expected a threshold that is linear in z, got {f}; give the parameters numbers")
     if polynomial.degree() > 8:
         raise NotPiecewise(f"expected a polynomial of degree at most 8 under a threshold, got {f}")
-    return list(dict.fromkeys(sp.real_roots(polynomial)))
+    try:
+        return list(dict.fromkeys(sp.real_roots(polynomial)))
+    except NotImplementedError:  # irrational coefficients
+        if polynomial.degree() > 2:
+            raise NotPiecewise(f"expected rational coefficients under a threshold, got {f}") from None
+        return [r for r in sp.roots(polynomial) if r.is_real]

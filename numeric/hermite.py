@@ -20,28 +20,48 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 Function = Callable[[FloatArray], FloatArray]
 
-NODES = np.polynomial.legendre.leggauss(22)[0]
-WEIGHTS = 1 / (np.polynomial.legendre.legvander(NODES, 21) ** 2 @ (np.arange(22) + 0.5))
-"""The rule of a panel, exact for degree 43: products of two functions are integrated to rounding if both are resolved by
-degree 28, even where they oscillate. NumPy's own weights are wrong by some ulps."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """Nodes in (-1, 1) and weights."""
+
+    nodes: FloatArray
+    weights: FloatArray
+
+
+def gauss_legendre(count: int) -> Rule:
+    """Return the rule with so many nodes, with weights to the last digit; NumPy's are wrong by some ulps."""
+    nodes = np.polynomial.legendre.leggauss(count)[0]
+    squares = np.polynomial.legendre.legvander(nodes, count - 1) ** 2
+    return Rule(nodes, 1 / (squares @ (np.arange(count) + 0.5)))
+
+
+_DEGREE = 28
+"""Degree of the polynomials that match an activation on its panels; chosen."""
+PANEL = gauss_legendre(22)
+"""The rule of a panel for products of two functions: exact for degree 43, enough even where both oscillate."""
+_OSCILLATING = gauss_legendre(32)
+"""The rule for products with He_k, which has wave number sqrt(k): for a phase of 36 a panel, next to degree 28."""
 REACHES = 9.0, 12.0, 18.0, 27.0, 37.5
 """Where Gaussian integrals may end, in standard deviations; beyond the last the normal density underflows."""
 _NEGLIGIBLE = 35.5
 """Minus the logarithm of the density of a second moment at its ends relative to the largest; chosen, below rounding."""
 _PARSEVAL_ROUNDING = 1e-15
 """Rounding error of the remainder of Parseval's identity relative to the second moment; chosen, some ulps."""
-_VARIANCES = 40
+_VARIANCES = 32
 """How many are worked on at a time, which keeps their nodes in the cache; chosen."""
 
-_DEGREE, _LAST = 28, 4
+_LAST = 4
 _QUARTERS = np.outer(2 * np.arange(_DEGREE + 1) + 1, np.arange(_DEGREE + 1)) % (4 * (_DEGREE + 1))
 _CHEBYSHEV = np.cos(np.pi * _QUARTERS / (2 * (_DEGREE + 1)))
 _POINTS, _TO_LAST_COEFFICIENTS = _CHEBYSHEV[:, 1], _CHEBYSHEV[:, -_LAST:] * 2 / (_DEGREE + 1)
 _RESOLVED, _NOISE, _MOST_NOISE = 4e-15, 8.0, 1e-9
 """What the last coefficients of a resolved panel may be relative to the largest value; how far above the noise of the
 function, which is that on the narrowest panel, if this is more; and what is too much for noise. Chosen."""
-_FAR, _NARROW, _NARROWEST, _MOST_EDGES = 2.0**64, 1e-3, 1e-9, 200
-"""Where resolving ends; widths of panels relative to their place, the last before an overflow and the narrowest of all; the number of panels to give up at. Chosen."""
+_FAR, _MOST_EDGES = 2.0**64, 200
+"""Where resolving ends, and the number of panels to give up at; chosen."""
+_NARROW, _NARROWEST = 1e-3, 1e-9
+"""Widths relative to their place of the last panel before an overflow, and of the narrowest of all; chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,17 +148,17 @@ def cuts(reach: float, step: float, *others: FloatArray) -> FloatArray:
     return found
 
 
-def gaussian_rule(cut: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+def gaussian_rule(cut: FloatArray, rule: Rule = PANEL) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return row, nodes and weights of each panel between cuts, the weights with the normal density."""
     low, width = cut[:, :-1], np.diff(cut, axis=1)
     rows, columns = np.nonzero(width > 4e-16 * np.abs(low))
     half = width[rows, columns, None] / 2
-    x = half * NODES
+    x = half * rule.nodes
     x += low[rows, columns, None] + half
     weights = x * x
     weights *= -0.5
     np.exp(weights, out=weights)
-    weights *= half * (WEIGHTS / np.sqrt(2 * np.pi))
+    weights *= half * (rule.weights / np.sqrt(2 * np.pi))
     return rows, x, weights
 
 
@@ -164,13 +184,13 @@ def expansion(phi: Resolved, roots: FloatArray, reach: float, order: int) -> Exp
     Each variance is worked on alone, in an order that does not depend on the others: equal ones give equal bits.
     """
     coefficients, moments = np.zeros((order, len(roots))), np.zeros(len(roots))
-    step = min(4.5, 36 / np.sqrt(order))  # He_k oscillates with wave number sqrt(k)
+    step = min(4.5, 36 / np.sqrt(order))
     for start in range(0, len(roots), _VARIANCES):
         block = slice(start, start + _VARIANCES)
         root = roots[block, None]
-        rows, nodes, weights = gaussian_rule(cuts(reach, step, phi.edges / root))
+        rows, nodes, weights = gaussian_rule(cuts(reach, step, phi.edges / root), _OSCILLATING)
         values = phi.function(root[rows] * nodes)
-        begins = np.searchsorted(rows, np.arange(len(root))) * len(NODES)
+        begins = np.searchsorted(rows, np.arange(len(root))) * nodes.shape[1]
         x, weighted = nodes.ravel(), (values * weights).ravel()
         moments[block] = np.add.reduceat(weighted * values.ravel(), begins)
         current = np.exp(-(x**2) / 4)

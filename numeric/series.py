@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from numeric.hermite import (
-    NODES,
+    PANEL,
     REACHES,
-    WEIGHTS,
     FloatArray,
     Function,
     IntArray,
@@ -51,8 +50,8 @@ _HERMITE = tuple((y, w / w.sum()) for y, w in map(np.polynomial.hermite_e.hermeg
 From the first bound on it is smooth across the ends of panels that are no breaks; with singularities no nearer than the
 panels allow, the Gauss-Hermite rules are then exact to rounding. Chosen."""
 _NEAR = REACHES[0]
-_CENTRED = (_NEAR * np.arange(-1.0, 2.0)[:, None] + _NEAR / 2 * NODES).ravel()
-_CENTRED_WEIGHTS = np.tile(_NEAR / 2 * WEIGHTS, 3) * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
+_CENTRED = (_NEAR * np.arange(-1.0, 2.0)[:, None] + _NEAR / 2 * PANEL.nodes).ravel()
+_CENTRED_WEIGHTS = np.tile(_NEAR / 2 * PANEL.weights, 3) * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
 """Where v is, in units of s from 4.5 s behind a break, from 9 s before it to 18 s behind it, and weights. Values of phi
 there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d) exp(-d^2 / 2)."""
 
@@ -160,7 +159,7 @@ class HermiteMehler:
         first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-reach, reach]).T
         smooth, single = last == first, (last == first + 1) & (reach == _NEAR)
         means[smooth] = sum(w * phi(m[smooth] + s[smooth] * y) for y, w in zip(*hermite, strict=True))
-        size = _BLOCK // (len(NODES) * len(_CENTRED))
+        size = _BLOCK // (len(PANEL.nodes) * len(_CENTRED))
         for at in _blocks(single, size):
             edge = edges[first[at], None]
             side = np.copysign(s[at], m[at, :1] - edge)

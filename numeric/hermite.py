@@ -51,14 +51,15 @@ _PARSEVAL_ROUNDING = 1e-15
 _VARIANCES = 32
 """How many are worked on at a time, which keeps their nodes in the cache; chosen."""
 
-_LAST = 4
 _QUARTERS = np.outer(2 * np.arange(_DEGREE + 1) + 1, np.arange(_DEGREE + 1)) % (4 * (_DEGREE + 1))
 _CHEBYSHEV = np.cos(np.pi * _QUARTERS / (2 * (_DEGREE + 1)))
-_POINTS, _TO_LAST_COEFFICIENTS = _CHEBYSHEV[:, 1], _CHEBYSHEV[:, -_LAST:] * 2 / (_DEGREE + 1)
+"""Chebyshev polynomials, in columns, at the nodes of the first one that is left out."""
+_LOW, _LAST = 8, 4
+"""Degree from which on a panel counts as curved, and number of the last coefficients that show its residual; chosen."""
 _RESOLVED, _NOISE, _MOST_NOISE = 4e-15, 8.0, 1e-9
 """What the last coefficients of a resolved panel may be relative to the largest value; how far above the noise of the
 function, which is that on the narrowest panel, if this is more; and what is too much for noise. Chosen."""
-_FAR, _MOST_EDGES = 2.0**64, 200
+_FAR, _MOST_PANELS = 2.0**64, 200
 """Where resolving ends, and the number of panels to give up at; chosen."""
 _NARROW, _NARROWEST = 1e-3, 1e-9
 """Widths relative to their place of the last panel before an overflow, and of the narrowest of all; chosen."""
@@ -72,7 +73,7 @@ class Resolved:
         function: elementwise on arrays.
         breaks: the points between which it is analytic, shape (n_breaks,).
         edges: the ends of the panels in order, the breaks among them.
-        finest: the width of the narrowest panel.
+        finest: the width of the narrowest panel on which the degree is not low.
         domain: up to which modulus of its argument it is resolved.
         residual: the largest part that no polynomial matched, relative to the values around; 0 if resolved.
     """
@@ -85,43 +86,55 @@ class Resolved:
     residual: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    end: float
+    width: float
+    curved: bool
+    residual: float
+
+
 def resolved(function: Function, breaks: tuple[float, ...]) -> Resolved:
     """Return a function with its panels, found by walking from the break points outwards.
 
-    A break point that was not declared shows as many narrow panels around it, a jump as a residual.
+    A break point that was not declared shows as a residual, and as many narrow panels around it.
     """
     given = np.array(sorted(breaks), dtype=float)
     starts = given if len(given) else np.zeros(1)
     walks = [(starts[0], -_FAR), *pairwise(starts), (starts[-1], _FAR)]
-    found = [_walk(function, *walk) for walk in walks]
-    edges = np.unique(np.concatenate([starts, *(edges for edges, _, _ in found)]))
-    finest = float(np.diff(edges).min()) if len(edges) > 1 else np.inf
-    return Resolved(function, given, edges, finest, min(d for _, d, _ in found), max(r for _, _, r in found))
+    found, domains = zip(*(_walk(function, *walk) for walk in walks), strict=True)
+    panels = [panel for walked in found for panel in walked]
+    edges = np.unique([*starts, *(panel.end for panel in panels if abs(panel.end) < _FAR)])
+    finest = min((panel.width for panel in panels if panel.curved), default=np.inf)
+    return Resolved(function, given, edges, finest, min(domains), max(panel.residual for panel in panels))
 
 
-def _walk(function: Function, start: float, stop: float) -> tuple[list[float], float, float]:
-    """Return the ends of panels on the way, how far they are resolved, and the largest residual."""
-    edges: list[float] = []
-    at, unresolved = start, 0.0
-    scale = float(np.abs(function(max(abs(start), 1.0) * _POINTS)).max())
+def _walk(function: Function, start: float, stop: float) -> tuple[list[_Panel], float]:
+    """Return the panels on the way, each as wide as possible, and how far they go: infinitely far up to an overflow."""
+    panels: list[_Panel] = []
+    at, points = start, _CHEBYSHEV[:, 1]
+    scale = float(np.abs(function(max(abs(start), 1.0) * points)).max())
     while at != stop:
-        if len(edges) == _MOST_EDGES:
-            return edges, abs(at), unresolved
-        ends = at + (stop - at) * 0.5 ** np.arange(100.0)
-        ends = ends[np.abs(ends - at) > _NARROWEST * max(abs(at), 1.0)]
-        values = function((ends + at)[:, None] / 2 + (ends - at)[:, None] / 2 * _POINTS)
+        if len(panels) == _MOST_PANELS:
+            return panels, abs(at)
+        widths = (stop - at) * 0.5 ** np.arange(100.0)
+        widths = widths[np.abs(widths) > _NARROWEST * max(abs(at), 1.0)]
+        values = function(at + widths[:, None] / 2 * (1 + points))
         scales = np.maximum(np.abs(values).max(axis=1), scale)
-        residuals = np.abs(values @ _TO_LAST_COEFFICIENTS).max(axis=1) / np.where(scales > 0, scales, 1.0)
-        finite = np.isfinite(residuals)
+        coefficients = (
+            np.abs(values @ _CHEBYSHEV[:, _LOW:]) * (2 / (_DEGREE + 1)) / np.where(scales > 0, scales, 1)[:, None]
+        )
+        residuals = coefficients[:, -_LAST:].max(axis=1)
         good = residuals <= max(_RESOLVED, min(_NOISE * residuals[-1], _MOST_NOISE))
         good[-1] = True
         chosen = int(np.argmax(np.logical_and.accumulate(good[::-1])[::-1]))  # a wide one could miss what is narrow
-        if not finite[max(chosen - 1, 0)] and abs(ends[chosen] - at) < _NARROW * abs(at):
-            break  # it overflows
-        at, scale = float(ends[chosen]), float(scales[chosen])
-        unresolved = max(unresolved, residuals[chosen] if residuals[chosen] > _RESOLVED else 0.0)
-        edges.append(at)
-    return [edge for edge in edges if edge != stop], np.inf, unresolved
+        width = float(widths[chosen])
+        if not np.isfinite(residuals[max(chosen - 1, 0)]) and abs(width) < _NARROW * abs(at):
+            break
+        at, scale = stop if chosen == 0 else at + width, float(scales[chosen])
+        residual = float(residuals[chosen]) if residuals[chosen] > _RESOLVED else 0.0
+        panels.append(_Panel(at, abs(width), bool(coefficients[chosen].max() > _RESOLVED), residual))
+    return panels, np.inf
 
 
 def reaches(function: Function, roots: FloatArray) -> FloatArray:
@@ -138,10 +151,15 @@ def reaches(function: Function, roots: FloatArray) -> FloatArray:
     return np.where(overflow, np.inf, np.take(REACHES, np.searchsorted(REACHES[:-1], last + 0.5)))
 
 
+def marks(reach: float, step: float) -> FloatArray:
+    """Return the multiples of a step between -reach and reach, and these."""
+    right = np.append(np.arange(0.0, reach, step), reach)
+    return np.concatenate([-right[:0:-1], right])
+
+
 def cuts(reach: float, step: float, *others: FloatArray) -> FloatArray:
-    """Return in each row, in order, multiples of a step and others, shapes (n_rows, any), between the two reaches."""
-    fixed = np.arange(0.0, reach, step)
-    fixed = np.concatenate([-fixed, fixed, [-reach, reach]])
+    """Return in each row, in order, the marks and other points between -reach and reach, shapes (n_rows, any)."""
+    fixed = marks(reach, step)
     found = np.concatenate([np.broadcast_to(fixed, (len(others[0]), len(fixed))), *others], axis=1)
     np.fmax(np.fmin(found, reach, out=found), -reach, out=found)  # what is not a number becomes an end
     found.sort(axis=1)

@@ -28,6 +28,7 @@ from numeric.hermite import (
     cuts,
     expansion,
     gaussian_rule,
+    marks,
     reaches,
     resolved,
 )
@@ -142,38 +143,39 @@ class HermiteMehler:
 
     def _outer(self, root: FloatArray, slope: FloatArray, s: FloatArray, reach: float, level: int) -> FloatArray:
         """Return E[phi(root x) Phi(slope x, s)] for pairs at one level of smoothness, shape (n_pairs,)."""
-        phi, edges, inner = self._phi, self._phi.breaks if level else self._phi.edges, _NEAR if level else reach
-        layers = [edge + s[:, None] * cuts(inner, _NEAR, np.zeros((1, 0))) for edge in edges]
-        rows, x, weights = gaussian_rule(
-            cuts(reach, _STEP, phi.edges / root[:, None], *(v / slope[:, None] for v in (phi.edges, *layers)))
-        )
+        phi = self._phi
+        edges, inner = (phi.breaks, _NEAR) if level else (phi.edges, reach)
+        layers = [(edge + s[:, None] * marks(inner, _NEAR)) / slope[:, None] for edge in edges]
+        smooth = [phi.edges / scale[:, None] for scale in (root, slope)]
+        rows, x, weights = gaussian_rule(cuts(reach, _STEP, *smooth, *layers))
+        m, s = slope[rows, None] * x, s[rows, None]
+        first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-inner, inner]).T
+        means = np.empty_like(m)
+        clear, single = first == last, (first + 1 == last) & (level > 0)
+        means[clear] = sum(w * phi.function(m[clear] + s[clear] * y) for y, w in zip(*_HERMITE[level], strict=True))
+        for at in _blocks(single, _BLOCK // (len(PANEL.nodes) * len(_CENTRED))):
+            means[at] = self._across(edges[first[at], None], m[at], s[at])
+        for at in _blocks(~(clear | single), _BLOCK // (len(PANEL.nodes) * len(_CENTRED))):
+            means[at] = self._across_several(edges, m[at], s[at], inner)
         weights *= phi.function(root[rows, None] * x)
-        weights *= self._conditional(slope[rows, None] * x, s[rows, None], inner, edges, _HERMITE[level])
+        weights *= means
         return np.bincount(rows, weights.sum(axis=1), len(root)).astype(float)
 
-    def _conditional(
-        self, m: FloatArray, s: FloatArray, reach: float, edges: FloatArray, hermite: tuple[FloatArray, FloatArray]
-    ) -> FloatArray:
-        """Return Phi(m, s) on panels of m that are cut at the edges, shapes (n_panels, n_nodes) and (n_panels, 1)."""
-        phi, means = self._phi.function, np.empty_like(m)
-        first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-reach, reach]).T
-        smooth, single = last == first, (last == first + 1) & (reach == _NEAR)
-        means[smooth] = sum(w * phi(m[smooth] + s[smooth] * y) for y, w in zip(*hermite, strict=True))
-        size = _BLOCK // (len(PANEL.nodes) * len(_CENTRED))
-        for at in _blocks(single, size):
-            edge = edges[first[at], None]
-            side = np.copysign(s[at], m[at, :1] - edge)
-            values = phi(edge + side * (_NEAR / 2 + _CENTRED)) * _CENTRED_WEIGHTS
-            d = (m[at] - edge) / side - _NEAR / 2
-            kernel = d[:, :, None] * _CENTRED
-            np.exp(kernel, out=kernel)
-            means[at] = np.exp(-(d**2) / 2) * np.einsum("pdy,py->pd", kernel, values)
-        for at in _blocks(~(smooth | single), size):
-            mean, spread = (np.broadcast_to(value[at], m[at].shape).reshape(-1, 1) for value in (m, s))
-            rows, y, weights = gaussian_rule(cuts(reach, _NEAR, (edges - mean) / spread))
-            weights *= phi(mean[rows] + spread[rows] * y)
-            means[at] = np.bincount(rows, weights.sum(axis=1), len(mean)).reshape(m[at].shape)
-        return means
+    def _across(self, edge: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
+        """Return Phi(m, s) for panels m near one break each, on one side of it; edge and s have shape (n_panels, 1)."""
+        behind = np.copysign(s, m[:, :1] - edge)
+        values = self._phi.function(edge + behind * (_NEAR / 2 + _CENTRED)) * _CENTRED_WEIGHTS
+        d = (m - edge) / behind - _NEAR / 2
+        kernel = d[:, :, None] * _CENTRED
+        np.exp(kernel, out=kernel)
+        return np.asarray(np.exp(-(d**2) / 2) * np.einsum("pdy,py->pd", kernel, values))
+
+    def _across_several(self, edges: FloatArray, m: FloatArray, s: FloatArray, reach: float) -> FloatArray:
+        """Return Phi(m, s) with a rule of its own for each m, cut at all edges; s has shape (n_panels, 1)."""
+        mean, spread = m.reshape(-1, 1), np.repeat(s, m.shape[1], axis=0)
+        rows, y, weights = gaussian_rule(cuts(reach, _STEP, (edges - mean) / spread))
+        weights *= self._phi.function(mean[rows] + spread[rows] * y)
+        return np.bincount(rows, weights.sum(axis=1), len(mean)).astype(float).reshape(m.shape)
 
 
 def _blocks(which: NDArray[np.bool_], size: int) -> Iterator[IntArray]:

@@ -117,7 +117,7 @@ def _walk(function: Function, start: float, stop: float) -> tuple[list[_Panel], 
     while at != stop:
         if len(panels) == _MOST_PANELS:
             return panels, abs(at)
-        widths = (stop - at) * 0.5 ** np.arange(100.0)
+        widths = (stop - at) * 0.5 ** np.arange(0.0, 100.0, 0.5)
         widths = widths[np.abs(widths) > _NARROWEST * max(abs(at), 1.0)]
         values = function(at + widths[:, None] / 2 * (1 + points))
         scales = np.maximum(np.abs(values).max(axis=1), scale)

@@ -15,6 +15,7 @@ over independent standard normal x, y: all weights are positive, and D has the d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,11 +46,12 @@ _BLOCK, _PAIRS = 15_000, 64
 """Numbers, and pairs to integrate, worked on at a time: in the cache, and where memory is reused. Chosen."""
 _STEP = 4.5
 """Largest width of a panel in x; chosen: its rule integrates a normal density over twice as much to rounding."""
-_ROOM = 4.0, 20.0, 120.0
-_HERMITE = tuple((y, w / w.sum()) for y, w in map(np.polynomial.hermite_e.hermegauss, (12, 12, 6, 4)))
-"""How often the reach of s y fits into the narrowest panel of an activation, and the rules in y for where it is smooth.
-From the first bound on it is smooth across the ends of panels that are no breaks; with singularities no nearer than the
-panels allow, the Gauss-Hermite rules are then exact to rounding. Chosen."""
+_LEVELS = (0.0, 12), (0.1, 200), (0.5, 48), (2.0, 12), (5.0, 8), (20.0, 5)
+_SINGLE = 3
+"""How often the reach of s y fits into the narrowest panel of an activation, at least, and numbers of nodes in y: first
+where no edge is in reach, then where no break is, by the trapezoidal rule, and from the level _SINGLE on, where phi
+hardly bends across a panel in y, by the Gauss-Hermite rule. With singularities no nearer than the panels allow they are
+exact to rounding. Chosen."""
 _NEAR = REACHES[0]
 _CENTRED = (_NEAR * np.arange(-1.0, 2.0)[:, None] + _NEAR / 2 * PANEL.nodes).ravel()
 _CENTRED_WEIGHTS = np.tile(_NEAR / 2 * PANEL.weights, 3) * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
@@ -135,8 +137,8 @@ class HermiteMehler:
         """Return the means at pairs, by conditioning on the u of variance root^2, not less than that of v."""
         slope, s = c / root, np.sqrt(D) / root
         result = np.empty(len(root))
-        levels = np.digitize(self._phi.finest / (reach * s), _ROOM)
-        for level in range(len(_HERMITE)):
+        levels = np.digitize(self._phi.finest / (reach * s), [room for room, _ in _LEVELS[1:]])
+        for level in range(len(_LEVELS)):
             for at in _blocks(levels == level, _PAIRS):
                 result[at] = self._outer(root[at], slope[at], s[at], reach, level)
         return result
@@ -144,38 +146,60 @@ class HermiteMehler:
     def _outer(self, root: FloatArray, slope: FloatArray, s: FloatArray, reach: float, level: int) -> FloatArray:
         """Return E[phi(root x) Phi(slope x, s)] for pairs at one level of smoothness, shape (n_pairs,)."""
         phi = self._phi
-        edges, inner = (phi.breaks, _NEAR) if level else (phi.edges, reach)
+        edges, inner = phi.breaks if level else phi.edges, _NEAR if level >= _SINGLE else reach
         layers = [(edge + s[:, None] * marks(inner, _NEAR)) / slope[:, None] for edge in edges]
         smooth = [phi.edges / scale[:, None] for scale in (root, slope)]
         rows, x, weights = gaussian_rule(cuts(reach, _STEP, *smooth, *layers))
         m, s = slope[rows, None] * x, s[rows, None]
         first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-inner, inner]).T
         means = np.empty_like(m)
-        clear, single = first == last, (first + 1 == last) & (level > 0)
-        means[clear] = sum(w * phi.function(m[clear] + s[clear] * y) for y, w in zip(*_HERMITE[level], strict=True))
-        for at in _blocks(single, _BLOCK // (len(PANEL.nodes) * len(_CENTRED))):
-            means[at] = self._across(edges[first[at], None], m[at], s[at])
-        for at in _blocks(~(clear | single), _BLOCK // (len(PANEL.nodes) * len(_CENTRED))):
-            means[at] = self._across_several(edges, m[at], s[at], inner)
+        clear, single = first == last, (first + 1 == last) & (level >= _SINGLE)
+        means[clear] = sum(w * phi.function(m[clear] + s[clear] * y) for y, w in _rule(level, reach))
+        (at,) = np.nonzero(single)
+        means[at] = self._near_break(edges[first[at], None], m[at], s[at])
+        for at in _blocks(~(clear | single), _PAIRS):
+            means[at] = self._near_edges(m[at], s[at], inner)
         weights *= phi.function(root[rows, None] * x)
         weights *= means
         return np.bincount(rows, weights.sum(axis=1), len(root)).astype(float)
 
-    def _across(self, edge: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
-        """Return Phi(m, s) for panels m near one break each, on one side of it; edge and s have shape (n_panels, 1)."""
+    def _near_break(self, edge: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
+        """Return Phi(m, s) on panels of m near one break each, on one side of it; shapes (n_panels, n_nodes or 1)."""
         behind = np.copysign(s, m[:, :1] - edge)
         values = self._phi.function(edge + behind * (_NEAR / 2 + _CENTRED)) * _CENTRED_WEIGHTS
-        d = (m - edge) / behind - _NEAR / 2
-        kernel = d[:, :, None] * _CENTRED
-        np.exp(kernel, out=kernel)
-        return np.asarray(np.exp(-(d**2) / 2) * np.einsum("pdy,py->pd", kernel, values))
+        return _shifted(np.broadcast_to(_CENTRED, values.shape), values, (m - edge) / behind - _NEAR / 2)
 
-    def _across_several(self, edges: FloatArray, m: FloatArray, s: FloatArray, reach: float) -> FloatArray:
-        """Return Phi(m, s) with a rule of its own for each m, cut at all edges; s has shape (n_panels, 1)."""
-        mean, spread = m.reshape(-1, 1), np.repeat(s, m.shape[1], axis=0)
-        rows, y, weights = gaussian_rule(cuts(reach, _STEP, (edges - mean) / spread))
-        weights *= self._phi.function(mean[rows] + spread[rows] * y)
-        return np.bincount(rows, weights.sum(axis=1), len(mean)).astype(float).reshape(m.shape)
+    def _near_edges(self, m: FloatArray, s: FloatArray, reach: float) -> FloatArray:
+        """Return Phi(m, s) on panels of m of a width up to 9 s, near any edges; shapes (n_panels, n_nodes or 1)."""
+        centre = (m[:, :1] + m[:, -1:]) / 2
+        rows, y, weights = gaussian_rule(cuts(_NEAR / 2 + reach, _STEP, (self._phi.edges - centre) / s))
+        weights *= self._phi.function(centre[rows] + s[rows] * y)
+        sums = _shifted(y, weights, ((m - centre) / s)[rows])
+        return np.asarray(np.add.reduceat(sums, np.searchsorted(rows, np.arange(len(m)))))
+
+
+def _shifted(y: FloatArray, weighted: FloatArray, d: FloatArray) -> FloatArray:
+    """Return sums over y with the normal density at y - d from those with the density at y, for the d of each row."""
+    result = np.exp(-(d**2) / 2)
+    size = _BLOCK // (y.shape[1] * d.shape[1])
+    for start in range(0, len(d), size):
+        at = slice(start, start + size)
+        factor = d[at, :, None] * y[at, None, :]
+        np.exp(factor, out=factor)
+        result[at] *= np.einsum("pdy,py->pd", factor, weighted[at])
+    return result
+
+
+@cache
+def _rule(level: int, reach: float) -> tuple[tuple[float, float], ...]:
+    """Return nodes y and weights for E[f(y)] of a smooth f."""
+    _, count = _LEVELS[level]
+    if 0 < level < _SINGLE:
+        y = np.arange(0.5 - count // 2, count // 2) * 2 * reach / count
+        weights = np.exp(-(y**2) / 2)
+    else:
+        y, weights = np.polynomial.hermite_e.hermegauss(count)
+    return tuple(zip(y, weights / weights.sum(), strict=True))
 
 
 def _blocks(which: NDArray[np.bool_], size: int) -> Iterator[IntArray]:

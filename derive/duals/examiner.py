@@ -147,9 +147,12 @@ def _examine_price(before: GaussianMean, after: ClosedForm) -> None:
 
 
 def _examine_weak(before: GaussianMean, after: ClosedForm) -> None:
-    """Hold a dual with deltas against the derivative by c of the dual of the activation."""
+    """Hold a dual with deltas against the derivative by c of the dual of the activation, and that against integrals."""
     function = parse(before.activation.expression)
-    value = Calculus(function.field).dual(function, function).without_determinant()
+    form = Calculus(function.field).dual(function, function)
+    for point in CORRELATED:
+        _hold_against_integral(GaussianMean(before.activation), ClosedForm(to_expression(form), after.positive), point)
+    value = form.without_determinant()
     found = from_expression(after.expression, function.field).without_determinant()
     _equal(value.derivative(), found, f"Price's identity fails for {after.expression}")
 

@@ -421,7 +421,10 @@ def _over(top: Surd, bottom: Surd) -> Surd:
 def _angle(y: sp.Expr, x: sp.Expr, field: Field) -> Form:
     """Return ``atan2(y, x)``: x or y is not negative on the domain, which one is told by the sign at a point of it."""
     top, bottom = _surd(y, field), _surd(x, field)
-    if not bottom or x.is_nonnegative or not (y.is_nonnegative or y.is_positive):
+    turned = x != 0 and (x.subs(c, -c) == -x or (y.is_nonnegative and not x.is_nonnegative))
+    if (top if turned else bottom).sign < 0:
+        raise NotRational(f"expected a point in the right or the upper half plane, got ({x}, {y})")
+    if not turned:
         return angle(_over(top, bottom))
     right = constant(field.generator(sp.pi) / 2)
     return right + angle(-_over(bottom, top))  # atan2(y, x) = pi/2 - atan(x/y) for y > 0
@@ -429,28 +432,20 @@ def _angle(y: sp.Expr, x: sp.Expr, field: Field) -> Form:
 
 def _tail(e: BivariateTail, field: Field) -> Form:
     """Return a tail, brought to rational thresholds and covariance: P(X > h, Y > k) = P(sX > sh, tY > tk)."""
-    h, k, covariance, complement = (_surd(x, field) for x in e.args)
+    free = {D: a * b - c**2}
+    h, k, covariance, complement = (_surd(x.subs(free), field) for x in e.args)
     A, B = _square_of(h.roots, field), _square_of(k.roots, field)  # sqrt(A) h and sqrt(B) k are rational
-    total = (covariance.square + complement.square).composed({D: field.ratio(a * b - c**2)})
-    ratio = covariance.square / total  # the squared correlation
+    ratio = covariance.square / (covariance.square + complement.square)  # the squared correlation
     outside, left = square_root(ratio * A * B)
-    if left:
-        extra = _square_of(left, field)
-        if not h:
-            A = A * extra
-        elif not k:
-            B = B * extra
-        else:
-            raise NotRational("the correlation is no rational function at rational thresholds")
-        outside, left = square_root(ratio * A * B)
+    if left and not h:
+        A = A * _square_of(left, field)
+    elif left and not k:
+        B = B * _square_of(left, field)
+    elif left:
+        raise NotRational("the correlation is no rational function at rational thresholds")
+    outside, _ = square_root(ratio * A * B)
     C = outside if covariance.sign >= 0 else -outside
-    thresholds = []
-    for x, variance in ((h, A), (k, B)):
-        value, irrational = square_root(x.square * variance) if x else (field.zero, frozenset())
-        if irrational:
-            raise NotRational("the thresholds are no rational functions")
-        thresholds.append(value if x.sign >= 0 else -value)
-    return orthant(thresholds[0], thresholds[1], A, B, C, A * B - C * C)
+    return orthant(h.outside * A if h else field.zero, k.outside * B if k else field.zero, A, B, C, A * B - C * C)
 
 
 def _square_of(roots: Roots, field: Field) -> Ratio:

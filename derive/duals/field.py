@@ -6,7 +6,7 @@ are equal objects. Square roots of primes and the imaginary unit are generators 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -51,8 +51,8 @@ class Field:
 
     @cached_property
     def reference(self) -> tuple[fmpq, ...]:
-        """Return a point of the domain, where factors under roots are positive."""
-        known = {notation.a: "1", notation.b: "3/2", notation.c: "1/3", notation.D: "25/18", sp.I: "1"}
+        """Return a point where factors under roots are positive: small variances, so that moments exist."""
+        known = {notation.a: "1/1000", notation.b: "3/2000", notation.c: "1/3000", notation.D: "25/18000000", sp.I: "1"}
         values = []
         for n, g in enumerate(self.generators):
             chosen = str(sp.N(g, 12)) if g.is_number else f"{7 + 2 * n}/5"  # a parameter: any positive number
@@ -142,6 +142,19 @@ class Field:
         result: fmpq_mpoly = self.context.from_dict({powers: k for powers, k in terms.items() if k != 0})
         return result
 
+    def conjugates(self, polynomial: fmpq_mpoly) -> Iterator[fmpq_mpoly]:
+        """Yield the factors that clear a denominator of its algebraic generators, one after another."""
+        if not any(polynomial.degrees()[n] for n in self.squares):
+            return
+        polynomial = self.reduced(polynomial)
+        for n in self.squares:
+            if polynomial.degrees()[n]:
+                gens = list(self.context.gens())
+                gens[n] = -gens[n]
+                conjugate = polynomial.compose(*gens, ctx=self.context)
+                yield conjugate
+                polynomial = self.reduced(polynomial * conjugate)
+
 
 @cache
 def field_with(generators: tuple[sp.Expr, ...] = ()) -> Field:
@@ -187,12 +200,14 @@ class Ratio:
         numerator = field.reduced(upper)
         if numerator is not upper:
             suspects = None
+        for conjugate in field.conjugates(denominator):
+            numerator, denominator = field.reduced(numerator * conjugate), field.reduced(denominator * conjugate)
+            suspects = None
         if denominator.is_constant():
             lead = denominator.leading_coefficient()
             if lead != 1:
                 numerator, denominator = numerator / lead, field.context.constant(1)
         else:
-            denominator = field.reduced(denominator)
             for suspect in (denominator,) if suspects is None else suspects:
                 common = numerator.gcd(suspect)
                 if not common.is_constant():

@@ -77,6 +77,8 @@ def parse(expression: sp.Expr) -> Function:
     Raises:
         NotInClass: if a part of it is outside; the message names the part.
     """
+    if expression.has(sp.I):
+        raise NotInClass(f"expected a real function, got {expression}")
     try:
         parts = pieces(expression)
     except NotPiecewise as error:
@@ -88,16 +90,12 @@ def parse(expression: sp.Expr) -> Function:
     terms = list(read[0])
     for threshold, below, above in zip(thresholds, read, read[1:], strict=False):
         step = Step(_element(field, threshold), field.zero)
-        for sign, side in ((field.one, above), (-field.one, below)):
-            terms += [(_with_step(monomial, step, expression), k.scaled(sign)) for monomial, k in _merged(field, side)]
+        jump = _function(field, [*above, *((monomial, -k) for monomial, k in below)])
+        terms += [(_with_step(monomial, step, expression), k) for monomial, k in jump.terms.items()]
     function = _function(field, terms)
     if len(function.terms) > MOST_TERMS:
         raise NotInClass(f"expected at most {MOST_TERMS} terms, {expression} has {len(function.terms)}")
     return function
-
-
-def _merged(field: Field, terms: list[tuple[Monomial, Form]]) -> Iterable[tuple[Monomial, Form]]:
-    return _function(field, terms).terms.items()
 
 
 def _with_step(monomial: Monomial, step: Step, expression: sp.Expr) -> Monomial:

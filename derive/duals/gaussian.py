@@ -20,6 +20,8 @@ from derive.duals.field import VARIABLES, Field, Ratio
 from derive.duals.function_class import Function, Monomial, NotInClass, Step
 from derive.duals.normal_form import (
     Form,
+    NormalCdf,
+    Orthant,
     Surd,
     constant,
     exponential,
@@ -75,6 +77,8 @@ class Calculus:
                 pair, weight = self._tilted(generic, left, right)
                 mean = self._mean(left.power, right.power, left.step, right.step, pair)
                 result = result + k * m * weight * mean
+        if any(isinstance(m.atom, NormalCdf | Orthant) and m.atom.is_complex for m in result.terms):
+            raise NotInClass("sin or cos beside erf or a break point is outside the class")
         return result
 
     def _tilted(self, pair: Pair, left: Monomial, right: Monomial) -> tuple[Pair, Form]:

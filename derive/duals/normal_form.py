@@ -125,6 +125,11 @@ class NormalCdf:
 
     argument: Surd
 
+    @property
+    def is_complex(self) -> bool:
+        """Return whether the argument is, so that this is no probability."""
+        return self.argument.outside.has(sp.I)
+
 
 @dataclass(frozen=True, slots=True)
 class Orthant:
@@ -142,6 +147,11 @@ class Orthant:
     B: Ratio
     C: Ratio
     determinant: Ratio
+
+    @property
+    def is_complex(self) -> bool:
+        """Return whether a threshold is, so that this is no probability."""
+        return self.h.has(sp.I) or self.k.has(sp.I)
 
     @property
     def first(self) -> Surd:

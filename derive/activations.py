@@ -134,7 +134,7 @@ def _with_free_names(row: Activation) -> Activation:
     taken = {str(symbol) for symbol in (a, b, c, D)} & {str(symbol) for symbol in row.parameters}
     if taken:
         raise ValueError(
-            f"expected parameters of other names than a, b, c, D, which are the arguments of duals: {row.name}"
+            f"expected another name for the parameter {min(taken)}: a, b, c, D are the arguments of duals; rename it"
         )
     return row
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
 import numpy as np
 from flint import arb
+from numpy.typing import NDArray
 
 from derive.duals.evaluation import NotEnclosed, precision
 from derive.duals.theorems import ClosedForm
-from numeric.lower_duals import LoweredMean, certified_closed_form
+from numeric.certified import certified_closed_form
 
+FloatArray = NDArray[np.float64]
 Pair = tuple[float, float, float, float]
 _CANCELLING = 1e-3
 """Below this fraction of ``sqrt(k(a, a) k(b, b))`` a mean is the difference of larger parts, in general; chosen."""
@@ -54,7 +56,7 @@ def wide_pairs(count: int) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
-def measured(lowered: LoweredMean, form: ClosedForm, pairs: Sequence[Pair]) -> Accuracy:
+def measured(lowered: Callable[..., FloatArray], form: ClosedForm, pairs: Sequence[Pair]) -> Accuracy:
     """Return the errors of a lowered mean at pairs; those where its second moments are no floats are left out."""
     certified = certified_closed_form(form)
     absolute = ulps = 0.0

@@ -17,7 +17,7 @@ import sympy as sp
 from derive.activations import ACTIVATIONS, Activation, activation
 from derive.duals import dual
 from derive.duals.function_class import NotInClass
-from derive.duals.functions import BivariateTail, NormalCdf
+from derive.duals.functions import BivariateTail
 from derive.duals.integration import NotIntegrable, gaussian_mean
 from derive.duals.theorems import ClosedForm, mean_theorem
 from derive.theorem import Theorem
@@ -25,11 +25,11 @@ from numeric import lower_duals, special, standalone
 from numeric.emit_formula import LINE, wrapped
 from numeric.emit_functions import MEANS, TAKEN, Forms, dual_text, kernels_text, layer_texts, series_texts
 from numeric.emit_sources import Import, import_lines, names_in, standing_alone
-from numeric.lower_duals import ROUNDING, lowered_dual
+from numeric.lower_duals import ROUNDING, closed_forms_for_floats, lowered_dual
 
 _HELPERS = (
-    (standalone, ("FloatArray", "iterated_layers", "away_from_zero")),
-    (special, ("arc_moment", "spread", "exp_spread")),
+    (standalone, ("FloatArray", "iterated_layers")),
+    (special, ("arc_moment", "spread", "exp_spread", "away_from_zero")),
     (lower_duals, ("HermiteMehler",)),
 )
 _IMPORTS: Mapping[str, Import] = {
@@ -76,21 +76,6 @@ def with_positive_parameters(which: str | sp.Expr | Activation) -> Activation:
     return Activation(row.name, row.expression.xreplace(positive), row.aliases) if positive else row
 
 
-def elementary_forms(row: Activation, weak: bool = False) -> Forms:
-    """Return the closed forms of both duals, None in place of one that is not evaluated: a series is summed instead.
-
-    Args:
-        row: the activation.
-        weak: whether phi' is the weak derivative.
-    """
-    try:
-        forms = dual(row, weak).closed_forms
-    except NotInClass:
-        return None, None
-    value, derivative = (None if form.expression.has(BivariateTail, NormalCdf) else form for form in forms)
-    return value, derivative
-
-
 def python_source(which: str | sp.Expr | Activation, weak: bool = False) -> str:
     """Return a module with ``dual(a, b, c, D)`` and ``nngp_and_ntk(x1, x2, ...)`` for NumPy and SciPy.
 
@@ -104,7 +89,7 @@ def python_source(which: str | sp.Expr | Activation, weak: bool = False) -> str:
             that no series can be summed; or as :func:`with_positive_parameters`.
     """
     row = with_positive_parameters(which)
-    forms = elementary_forms(row, weak)
+    forms = closed_forms_for_floats(row, weak)
     functions, objects = series_texts(row, forms, weak)
     functions = [dual_text(row, forms), kernels_text(row), *layer_texts(), *functions]
     return _module(_description(row, forms, weak), functions, objects)
@@ -117,7 +102,7 @@ def jax_source(which: str | sp.Expr | Activation, weak: bool = False) -> str:
         ValueError: if a dual has no elementary closed form, or as :func:`with_positive_parameters`.
     """
     row = with_positive_parameters(which)
-    forms = elementary_forms(row, weak)
+    forms = closed_forms_for_floats(row, weak)
     if None in forms:
         raise ValueError(
             f"expected duals with elementary closed forms, those of {row.name} have none; emit NumPy instead"

@@ -18,7 +18,7 @@ from derive.notation import D, a, b, c, input_dimension, sigma_b, sigma_w, z
 from derive.pieces import pieces
 from numeric.emit_formula import LINE, assignments
 from numeric.kernels import derived_recursion
-from numeric.lower_duals import without_overflow
+from numeric.lower_functions import near_zero, without_overflow
 
 Forms = tuple[ClosedForm | None, ClosedForm | None]
 
@@ -167,7 +167,7 @@ def _activation_text(name: str, expression: sp.Expr) -> str:
     result, where = sp.Symbol("result"), sp.Function("where")
     body = ["z = np.asarray(z, dtype=float)"]
     for n, part in enumerate(pieces(expression)):
-        value = without_overflow(part.expression)
+        value = without_overflow(near_zero(part.expression))
         if not value.is_polynomial(z) and not (part.low.is_infinite and part.high.is_infinite):
             low, high = ([] if end.is_infinite else [end] for end in (part.low, part.high))
             value = value.xreplace({z: sp.Min(*high, sp.Max(*low, z, evaluate=False), evaluate=False)})

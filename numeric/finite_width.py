@@ -20,7 +20,7 @@ from derive.lecture import finite_width, networks
 from derive.terms import Expression
 from numeric.kernels import MLP, as_inputs
 from numeric.lower import Moment, scalar
-from numeric.lower_duals import lowered_activation
+from numeric.lower_functions import lowered_activation
 
 FloatArray = NDArray[np.float64]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
@@ -51,14 +52,16 @@ _PARSEVAL_ROUNDING = 1e-15
 _VARIANCES = 32
 """How many are worked on at a time, which keeps their nodes in the cache; chosen."""
 
-_QUARTERS = np.outer(2 * np.arange(_DEGREE + 1) + 1, np.arange(_DEGREE + 1)) % (4 * (_DEGREE + 1))
-_CHEBYSHEV = np.cos(np.pi * _QUARTERS / (2 * (_DEGREE + 1)))
-"""Chebyshev polynomials, in columns, at the nodes of the first one that is left out."""
+_TURNS = np.outer(np.arange(_DEGREE + 1), np.arange(_DEGREE + 1)) % (2 * _DEGREE + 1) / (2 * _DEGREE + 1)
+_CHEBYSHEV = np.cos(2 * np.pi * _TURNS)
+_TO_COEFFICIENTS = _CHEBYSHEV * np.where(np.arange(_DEGREE + 1) > 0, 4.0, 2.0)[:, None] / (2 * _DEGREE + 1)
+"""Chebyshev polynomials, in columns, at Radau points, and what takes values there to coefficients. The end 1 is one of
+the points, so that no break can hide before it; the end -1 is left to narrower panels."""
 _LOW, _LAST = 8, 4
 """Degree from which on a panel counts as curved, and number of the last coefficients that show its residual; chosen."""
-_RESOLVED, _NOISE, _MOST_NOISE = 4e-15, 8.0, 1e-9
-"""What the last coefficients of a resolved panel may be relative to the largest value; how far above the noise of the
-function, which is that on the narrowest panel, if this is more; and what is too much for noise. Chosen."""
+_RESOLVED, _NOISE, _MOST_NOISE = 4e-15, 4.0, 1e-6
+"""What the last coefficients of a resolved panel may be relative to the largest value; how far above those on panels
+some 16 times narrower they may be, where narrowing does not help against noise; and what is no noise. Chosen."""
 _FAR, _MOST_PANELS = 2.0**64, 200
 """Where resolving ends, and the number of panels to give up at; chosen."""
 _NARROW, _NARROWEST = 1e-3, 1e-9
@@ -112,28 +115,29 @@ def resolved(function: Function, breaks: tuple[float, ...]) -> Resolved:
 def _walk(function: Function, start: float, stop: float) -> tuple[list[_Panel], float]:
     """Return the panels on the way, each as wide as possible, and how far they go: infinitely far up to an overflow."""
     panels: list[_Panel] = []
-    at, points = start, _CHEBYSHEV[:, 1]
-    scale = float(np.abs(function(max(abs(start), 1.0) * points)).max())
+    at = start
+    scale = float(np.abs(function(max(abs(start), 1.0) * _CHEBYSHEV[:, 1])).max())
     while at != stop:
         if len(panels) == _MOST_PANELS:
             return panels, abs(at)
         widths = (stop - at) * 0.5 ** np.arange(0.0, 100.0, 0.5)
         widths = widths[np.abs(widths) > _NARROWEST * max(abs(at), 1.0)]
-        values = function(at + widths[:, None] / 2 * (1 + points))
+        ends = np.append(stop, at + widths[1:])
+        points = at + widths[:, None] / 2 * (1 + _CHEBYSHEV[:, 1])
+        points[:, 0] = np.nextafter(ends, at)  # at a break the value may be that of the other side
+        values = function(points)
         scales = np.maximum(np.abs(values).max(axis=1), scale)
-        coefficients = (
-            np.abs(values @ _CHEBYSHEV[:, _LOW:]) * (2 / (_DEGREE + 1)) / np.where(scales > 0, scales, 1)[:, None]
-        )
-        residuals = coefficients[:, -_LAST:].max(axis=1)
-        good = residuals <= max(_RESOLVED, min(_NOISE * residuals[-1], _MOST_NOISE))
+        high = np.abs(values @ _TO_COEFFICIENTS[:, _LOW:]) / np.where(scales > 0, scales, 1.0)[:, None]
+        residuals = high[:, -_LAST:].max(axis=1)
+        noise = sliding_window_view(np.pad(residuals, (0, 16), constant_values=np.inf), 8)[8:-1].max(axis=1)
+        good = residuals <= np.maximum(_RESOLVED, np.minimum(_NOISE * noise, _MOST_NOISE))
         good[-1] = True
         chosen = int(np.argmax(np.logical_and.accumulate(good[::-1])[::-1]))  # a wide one could miss what is narrow
-        width = float(widths[chosen])
-        if not np.isfinite(residuals[max(chosen - 1, 0)]) and abs(width) < _NARROW * abs(at):
+        if not np.isfinite(residuals[max(chosen - 1, 0)]) and abs(widths[chosen]) < _NARROW * abs(at):
             break
-        at, scale = stop if chosen == 0 else at + width, float(scales[chosen])
+        at, scale = float(ends[chosen]), float(scales[chosen])
         residual = float(residuals[chosen]) if residuals[chosen] > _RESOLVED else 0.0
-        panels.append(_Panel(at, abs(width), bool(coefficients[chosen].max() > _RESOLVED), residual))
+        panels.append(_Panel(at, abs(float(widths[chosen])), bool(high[chosen].max() > _RESOLVED), residual))
     return panels, np.inf
 
 

@@ -266,12 +266,12 @@ def _first_layer(
     close = np.argwhere(determinant <= _NEARLY_PARALLEL * a * b)
     if len(close):
         rows, columns = close.T
-        gram, distance = _gram_determinant(x1[rows], x2[columns])
+        gram, distance = gram_determinant(x1[rows], x2[columns])
         determinant[rows, columns] = lowered.first_determinant(gram, distance, sigma_w, sigma_b, dimension)
     return LayerState(a, b, np.asarray(c), determinant), np.asarray(tangent)
 
 
-def _gram_determinant(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+def gram_determinant(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return |x|^2 |y|^2 - (x.y)^2 and |x - y|^2 of paired rows, without cancellation where they are nearly parallel.
 
     The first is the squared area of the parallelogram of x and y, a quarter of that of its diagonals x + y and x - y.

@@ -1,35 +1,34 @@
-"""Activations and their duals as callables: NumPy arrays, mpmath numbers of any precision, certified balls.
+"""Duals of activations as functions of NumPy arrays.
 
-A dual with an elementary closed form is lowered from its theorem, after a rewriting for float64. One whose closed form
-has normal cdfs in it, or that has none, is summed as a Hermite-Mehler series of the activation itself: the closed form
-is a difference of terms that can be far larger than it (:mod:`derive.duals.stable` cannot help), the series is not.
+A dual with an elementary closed form is lowered from its theorem, after a rewriting for float64. Others are summed as
+Hermite-Mehler series of the activation itself: those without a closed form, those with normal cdfs in it, and those
+whose terms are far larger than they are, as in the dual of ``1 - cos(z)`` at small variances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
 import numpy as np
 import sympy as sp
-from flint import arb
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from derive import notation
 from derive.activations import Activation
 from derive.duals import dual
-from derive.duals.evaluation import enclosure
 from derive.duals.function_class import NotInClass
-from derive.duals.functions import BivariateTail, NormalCdf, precise_bivariate_tail
-from derive.duals.integration import gaussian_mean
+from derive.duals.functions import BivariateTail, NormalCdf
 from derive.duals.kernel_side import KernelDual
 from derive.duals.stable import stable
-from derive.duals.theorems import ClosedForm, mean_theorem
-from derive.pieces import Piece, pieces
+from derive.duals.theorems import ClosedForm
+from derive.pieces import pieces
 from numeric import special
+from numeric.accuracy import Pair, measured
+from numeric.lower_functions import NUMPY, lowered_function
 from numeric.series import HermiteMehler
 
 FloatArray = NDArray[np.float64]
@@ -40,35 +39,6 @@ ROUNDING = 1e-14
 """Error of a closed form in float64 relative to ``sqrt(k(a, a) k(b, b))``: chosen, measured in tests/benchmarks."""
 
 _ARGUMENTS = notation.a, notation.b, notation.c, notation.D
-
-
-class Expit(sp.Function):  # type: ignore[misc]  # SymPy is untyped
-    """``1 / (1 + exp(-x))`` without overflow."""
-
-    nargs = 1
-
-
-class Softplus(sp.Function):  # type: ignore[misc]  # SymPy is untyped
-    """``log(1 + exp(x))`` without overflow."""
-
-    nargs = 1
-
-
-NUMPY: list[Any] = [
-    {
-        "Max": np.maximum,
-        "Atan2": np.arctan2,
-        "ArcMoment": special.arc_moment,
-        "Spread": special.spread,
-        "ExpSpread": special.exp_spread,
-        "OneMinusExp": lambda x: -np.expm1(-x),
-        "Expit": expit,
-        "Softplus": lambda x: np.logaddexp(0.0, x),
-    },
-    "scipy",
-    "numpy",
-]
-"""Where lambdify finds the functions of stable expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +85,53 @@ def lowered_dual(activation: Activation | KernelDual) -> LoweredDual:
     if activation.parameters:
         names = ", ".join(map(str, activation.parameters))
         raise ValueError(f"expected an activation in z alone, {activation.name} has parameters: give {names} values")
-    try:
-        value, derivative = dual(activation).closed_forms
-    except NotInClass:
-        return LoweredDual(_series(activation.expression), _series(activation.derivative))
+    forms = closed_forms_for_floats(activation)
+    expressions = activation.expression, activation.derivative
     return LoweredDual(
-        _closed_form(value) or _series(activation.expression),
-        _closed_form(derivative) or _series(activation.derivative),
+        *(_lowered(form) if form else _series(phi) for form, phi in zip(forms, expressions, strict=True))
     )
 
 
-def _closed_form(form: ClosedForm) -> LoweredMean | None:
-    """Return a closed form lowered, or nothing if it has cdfs in it."""
-    return None if form.expression.has(BivariateTail, NormalCdf) else _lowered(form)
+def closed_forms_for_floats(activation: Activation, weak: bool = False) -> tuple[ClosedForm | None, ClosedForm | None]:
+    """Return the closed forms of both duals, None in place of one that is not evaluated in float64.
+
+    One is not if it has normal cdfs in it or if its terms cancel; with parameters the latter is not known.
+
+    Args:
+        activation: the activation.
+        weak: whether phi' is the weak derivative.
+    """
+    try:
+        value, derivative = dual(activation, weak).closed_forms
+    except NotInClass:
+        return None, None
+    return (value if _keeps_digits(value) else None), (derivative if _keeps_digits(derivative) else None)
+
+
+@cache
+def _keeps_digits(form: ClosedForm) -> bool:
+    """Return whether a closed form in float64 is as good as it is said to be, by trying."""
+    if form.expression.has(BivariateTail, NormalCdf):
+        return False
+    if form.expression.free_symbols > {*_ARGUMENTS}:
+        return True
+    return measured(_lowered(form), form, probes()).absolute <= ROUNDING / 2
+
+
+@cache
+def probes() -> tuple[Pair, ...]:
+    """Return pairs (a, b, c, D) of small to large variances: correlated, anticorrelated and nearly parallel."""
+    choices = [(a, 0.6) for a in _PROBED] + [(a, -0.9) for a in _PROBED] + [(0.7, 1 - 1e-9), (1e-3, 1e-9 - 1)]
+    found = []
+    for n, (a, rho) in enumerate(choices):
+        b = a * (1, 3, 0.2)[n % 3]
+        c = rho * (a * b) ** 0.5
+        found.append((a, b, c, float(Fraction(a) * Fraction(b) - Fraction(c) ** 2)))
+    return tuple(found)
+
+
+_PROBED = 1e-12, 1e-8, 1e-5, 1e-3, 0.03, 0.4, 3.0, 40.0
+"""Variances at which closed forms are tried; chosen."""
 
 
 def _lowered(form: ClosedForm) -> LoweredMean:
@@ -147,10 +151,12 @@ def _lowered(form: ClosedForm) -> LoweredMean:
                     f"the mean does not exist at these variances: expected {mass} > 0; take smaller inputs or sigma_w"
                 )
         if singular:
-            a, b, D = _away_from_zero(a, b, D)
-        with np.errstate(over="ignore", under="ignore"):
+            a, b, D = special.away_from_zero(a, b, D)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             result = function(a, b, c, D)
-        return np.array(np.broadcast_to(result, np.broadcast_shapes(*(x.shape for x in (a, b, c, D)))), dtype=float)
+        result = np.array(np.broadcast_to(result, np.broadcast_shapes(*(x.shape for x in (a, b, c, D)))), dtype=float)
+        result[np.isnan(result) & np.isfinite(a + b + c + D)] = np.inf  # a difference or product of overflows
+        return result
 
     return LoweredMean(evaluated, CLOSED_FORM, ROUNDING)
 
@@ -162,143 +168,7 @@ def _singular_at_zero(expression: sp.Expr) -> bool:
     return any(x.subs(zero | {variance: 0}) == 0 for x in divisors for variance in (notation.a, notation.b))
 
 
-_TINY = 1e-290
-
-
-def _away_from_zero(a: FloatArray, b: FloatArray, D: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return variances and determinant with tiny numbers for zero variances, uncorrelated with anything."""
-    if np.all(a > 0) and np.all(b > 0):
-        return a, b, D
-    zero = (a == 0) | (b == 0)
-    a, b = np.where(a == 0, _TINY, a), np.where(b == 0, _TINY, b)
-    return a, b, np.where(zero, a * b, D)
-
-
 def _series(expression: sp.Expr) -> LoweredMean:
     parts = pieces(expression)
     series = HermiteMehler(lowered_function(expression), tuple(float(part.low) for part in parts[1:]))
     return LoweredMean(series, SERIES, series.error)
-
-
-def precise_closed_form(expression: sp.Expr) -> Callable[..., Any]:
-    """Return a closed form in (a, b, c, D) as an mpmath function, for any precision set by the caller."""
-    names = {"BivariateTail": precise_bivariate_tail}
-    function: Callable[..., Any] = sp.lambdify(_ARGUMENTS, expression, [names, "mpmath"])
-    return function
-
-
-def certified_closed_form(form: ClosedForm) -> Callable[..., arb]:
-    """Return a closed form as a function of exact (a, b, c) and digits that returns a ball around its value."""
-
-    def certified(a: Any, b: Any, c: Any, digits: int = 40) -> arb:
-        return enclosure(form.expression, a, b, c, digits)
-
-    return certified
-
-
-def certified_dual(activation: Activation, order: int = 0) -> Callable[..., arb]:
-    """Return E[phi phi], or E[phi' phi'] for order 1, as a function of exact (a, b, c) and digits that returns a ball.
-
-    The closed form is evaluated if there is one; any other activation is integrated.
-
-    Raises:
-        NotEnclosed, NotIntegrable: by the function, where the mean does not exist or cannot be enclosed.
-    """
-    right = mean_theorem(activation, order).rhs
-    if isinstance(right, ClosedForm):
-        return certified_closed_form(right)
-    expression = activation.derivative if order else activation.expression
-
-    def certified(a: Any, b: Any, c: Any, digits: int = 40) -> arb:
-        return gaussian_mean(expression, expression, a, b, c, digits)
-
-    return certified
-
-
-@cache
-def lowered_activation(activation: Activation | KernelDual) -> tuple[Callable[[FloatArray], FloatArray], ...]:
-    """Return the activation and its pathwise derivative as NumPy functions of an array.
-
-    Raises:
-        TypeError: for a dual given as a kernel, whose activation nobody knows.
-    """
-    if isinstance(activation, KernelDual):
-        raise TypeError(f"expected an activation, got the kernel {activation.name}: it has no networks, only kernels")
-    return lowered_function(activation.expression), lowered_function(activation.derivative)
-
-
-def lowered_function(expression: sp.Expr) -> Callable[[FloatArray], FloatArray]:
-    """Return a function of z for NumPy, which does not overflow where its value does not.
-
-    Every piece is evaluated on its own side of its break points only; at a break point it is the value from the left.
-    """
-    parts = pieces(expression)
-    if len(parts) > 1 and not expression.has(sp.exp, sp.Piecewise):
-        return _filling(sp.lambdify(notation.z, expression, NUMPY))
-    functions = [_filling(sp.lambdify(notation.z, without_overflow(part.expression), NUMPY)) for part in parts]
-    if len(parts) == 1:
-        return functions[0]
-    ends = [_float_ends(part) for part in parts]
-
-    def evaluated(x: FloatArray) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        result = functions[0](np.minimum(x, ends[0][1]))
-        for function, (low, high) in zip(functions[1:], ends[1:], strict=True):
-            result = np.where(x > low, function(np.clip(x, low, high)), result)
-        return result
-
-    return evaluated
-
-
-def _float_ends(part: Piece) -> tuple[float, float]:
-    return float(part.low), float(part.high)
-
-
-def _filling(function: Callable[..., Any]) -> Callable[..., FloatArray]:
-    """Return the function with constant results spread over the shape of its argument, and quiet overflow."""
-
-    def filled(x: FloatArray) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        with np.errstate(over="ignore", under="ignore"):
-            result = function(x)
-        return np.array(np.broadcast_to(result, x.shape), dtype=float)
-
-    return filled
-
-
-def without_overflow(expression: sp.Expr) -> sp.Expr:
-    """Return an expression with ``1/(p + q exp(h))`` and ``log(p + q exp(h))`` as functions that do not overflow."""
-
-    def shifted(base: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
-        """Return p and h with ``base = p (1 + exp(h))``."""
-        p, rest = base.as_independent(notation.z, as_Add=True)
-        q, exponential = rest.as_independent(notation.z, as_Add=False)
-        if p.is_positive and q.is_positive and isinstance(exponential, sp.exp):
-            return p, exponential.args[0] + sp.log(q / p)
-        return None
-
-    def logarithm(argument: sp.Expr) -> sp.Expr:
-        found = shifted(argument) if argument.is_Add else None
-        return sp.log(argument) if found is None else sp.log(found[0]) + Softplus(found[1])
-
-    def power(base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
-        found = shifted(base) if base.is_Add and exponent.is_Integer and exponent < 0 else None
-        return base**exponent if found is None else found[0] ** exponent * Expit(-found[1]) ** -exponent
-
-    changed = expression.replace(sp.log, logarithm).replace(sp.Pow, power)
-    return changed.replace(lambda e: e.is_Mul and e.has(Expit), _merged)
-
-
-def _merged(product: sp.Expr) -> sp.Expr:
-    """Return a product with ``exp(h) Expit(-h)`` as ``Expit(h)``."""
-    factors = list(product.args)
-    for exponential in [f for f in factors if isinstance(f, sp.exp)]:
-        for bounded in [f for f in factors if isinstance(f.as_base_exp()[0], Expit)]:
-            base, times = bounded.as_base_exp()
-            count = sp.cancel(-exponential.args[0] / base.args[0])
-            if count.is_Integer and 1 <= count <= times:
-                factors.remove(exponential)
-                factors.remove(bounded)
-                factors += [Expit(-base.args[0]) ** count, base ** (times - count)]
-                break
-    return sp.Mul(*factors)

@@ -34,13 +34,13 @@ from numeric.hermite import (
     resolved,
 )
 
-_ORDERS = 64, 512
-"""Numbers of terms, the second for pairs for which the first is not enough; chosen: with more the series takes longer
-than the integral."""
+_ORDERS, _MORE = (64, 512), 2048
+"""Numbers of terms, each for pairs for which those before are not enough, the last for activations with breaks only;
+chosen: with more the series takes longer than the integral."""
 _TRUNCATION = 2e-15
 """Largest bound of the remainder of a series relative to sqrt(k(a, a) k(b, b)); chosen."""
 _MEASURED = 1e-14
-"""Error of the means of a resolved activation; measured by tests/benchmarks/bench_series.py, rounded up."""
+"""Error of the means of a resolved activation; measured by tests/benchmarks/bench_duals.py, rounded up."""
 
 _BLOCK, _PAIRS = 15_000, 64
 """Numbers, and pairs to integrate, worked on at a time: in the cache, and where memory is reused. Chosen."""
@@ -119,7 +119,7 @@ class HermiteMehler:
         result, left = np.empty(len(c)), np.arange(len(c))
         product = roots[i] * roots[j]
         rho = np.where(product > 0, np.clip(c / product, -1.0, 1.0), 0.0)
-        for order in _ORDERS:
+        for order in (*_ORDERS, _MORE) if len(self._phi.breaks) else _ORDERS:
             used = np.zeros(len(roots), dtype=bool)
             used[i[left]] = used[j[left]] = True
             p, q = ((np.cumsum(used) - 1)[place[left]] for place in (i, j))
@@ -153,7 +153,8 @@ class HermiteMehler:
         m, s = slope[rows, None] * x, s[rows, None]
         first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-inner, inner]).T
         means = np.empty_like(m)
-        clear, single = first == last, (first + 1 == last) & (level >= _SINGLE)
+        clear = (first == last) | (s[:, 0] == 0)
+        single = ~clear & (first + 1 == last) & (level >= _SINGLE)
         means[clear] = sum(w * phi.function(m[clear] + s[clear] * y) for y, w in _rule(level, reach))
         (at,) = np.nonzero(single)
         means[at] = self._near_break(edges[first[at], None], m[at], s[at])

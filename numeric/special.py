@@ -61,3 +61,11 @@ def _spread_and_error(p: ArrayLike, q: ArrayLike, r: ArrayLike, d: ArrayLike) ->
     small = (p - q) ** 2 / np.where(roots > 0, roots, 1.0) ** 2 + 2 * d / np.where(r > 0, np.sqrt(p * q) + r, 1.0)
     near = total < 0.5 * first
     return np.where(near, small, total), np.where(near, 0.0, error)
+
+
+def away_from_zero(a: FloatArray, b: FloatArray, D: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return variances and determinant with tiny numbers for zero variances, uncorrelated with anything."""
+    tiny = 1e-75  # its powers in closed forms are numbers, and its root is nothing beside 1
+    zero = (a == 0) | (b == 0)
+    a, b = np.where(a == 0, tiny, a), np.where(b == 0, tiny, b)
+    return a, b, np.where(zero, a * b, D)

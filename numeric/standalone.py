@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numeric.kernels import _gram_determinant, determinant_of
+from numeric.kernels import determinant_of, gram_determinant
 
 FloatArray = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def iterated_layers(
     distance = norms1[:, None] + norms2 - 2 * dot
     for i, x in enumerate(x1):
         near = np.flatnonzero(gram[i] <= 0.01 * norms1[i] * norms2)
-        gram[i, near], distance[i, near] = _gram_determinant(np.tile(x, (len(near), 1)), x2[near])
+        gram[i, near], distance[i, near] = gram_determinant(np.tile(x, (len(near), 1)), x2[near])
         dot[i, near[distance[i, near] == 0]] = norms1[i]
     a, _, _ = first_layer(norms1[:, None], 0.0, 0.0, *scales)
     b, _, _ = first_layer(norms2[None, :], 0.0, 0.0, *scales)
@@ -54,10 +54,3 @@ def iterated_layers(
         a, b = (next_layer(*dual(s, s, s, np.zeros_like(s)), 0.0, sigma_w, sigma_b)[0] for s in (a, b))
         c, tangent = next_layer(*pair, tangent, sigma_w, sigma_b)
     return c, tangent
-
-
-def away_from_zero(a: FloatArray, b: FloatArray, D: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return variances and determinant with tiny numbers for zero variances, uncorrelated with anything."""
-    zero = (a == 0) | (b == 0)
-    a, b = np.where(a == 0, 1e-290, a), np.where(b == 0, 1e-290, b)
-    return a, b, np.where(zero, a * b, D)

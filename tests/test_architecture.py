@@ -16,7 +16,7 @@ DISTRIBUTION = "widelimit"
 # From left to right: a stage may import itself and what stands to its left.
 STAGES = ("derive", "numeric", "verify")
 # A path that ends in a slash stands for everything below it.
-LOWERING = ("lower", "lower_duals", "emit", "emit_formula", "emit_functions")
+LOWERING = ("lower", "lower_duals", "lower_functions", "certified", "emit", "emit_formula", "emit_functions")
 SYMPY_BELONGS_TO = ("derive/", *(f"numeric/{name}.py" for name in LOWERING))
 PRINTING_BELONGS_TO = ("verify/cli.py",)
 PRINTERS = ("print", "click.echo", "click.secho")

@@ -21,11 +21,11 @@ import sympy as sp
 from derive.activations import ACTIVATIONS, Activation, activation
 from derive.notation import a, b, c, z
 from numeric import emit_sources, special
-from numeric.emit import elementary_forms, evaluation, jax_source, python_source, with_positive_parameters
+from numeric.emit import evaluation, jax_source, python_source, with_positive_parameters
 from numeric.emit_formula import LINE, assignments, code, wrapped
 from numeric.emit_sources import import_lines, standing_alone
 from numeric.kernels import MLP
-from numeric.lower_duals import CLOSED_FORM, lowered_dual
+from numeric.lower_duals import CLOSED_FORM, closed_forms_for_floats, lowered_dual
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SAME = 1e-12
@@ -81,7 +81,7 @@ def deviation(module: ModuleType, row: Activation, **parameters: float) -> float
     dual = lowered_dual(known)
     found = list(module.dual(*pairs(), **parameters))
     expected = [dual.value(*pairs()), dual.derivative(*pairs())]
-    layers = 1 if None in elementary_forms(row) else 2  # series take their time
+    layers = 1 if None in closed_forms_for_floats(row) else 2  # series take their time
     scales = {"sigma_w": 1.3, "sigma_b": 0.2}
     found += module.nngp_and_ntk(INPUTS, INPUTS[[0, 1, 4]], hidden_layers=layers, **scales, **parameters)
     expected += MLP(known, layers, *scales.values()).kernels(INPUTS, INPUTS[[0, 1, 4]])
@@ -232,7 +232,7 @@ def test_what_cannot_be_emitted_is_refused_in_one_line(text: str, message: str) 
 
 def test_the_route_in_words_is_the_route_of_the_library() -> None:
     for row in ACTIVATIONS:
-        forms = elementary_forms(row)
+        forms = closed_forms_for_floats(row)
         routes = [form is not None for form in forms]
         assert routes == [mean.route == CLOSED_FORM for mean in (lowered_dual(row).value, lowered_dual(row).derivative)]
         assert ("closed form" in evaluation(row, forms)) == any(routes)
@@ -256,7 +256,7 @@ OF_JAX = {
     *("negative", "pi", "sign", "sin", "sinh", "sqrt", "where", "zeros", "zeros_like"),
 }
 """What jax.numpy is known to have, from its reference."""
-CLOSED = [row for row in ACTIVATIONS if None not in elementary_forms(row)]
+CLOSED = [row for row in ACTIVATIONS if None not in closed_forms_for_floats(row)]
 
 
 @pytest.mark.parametrize("row", CLOSED, ids=lambda row: row.name)

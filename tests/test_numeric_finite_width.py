@@ -14,7 +14,7 @@ from derive.duals.quadrature import gaussian_mean
 from derive.lecture import finite_width
 from numeric.finite_width import layer_two, theorems
 from numeric.kernels import MLP
-from numeric.lower_duals import lowered_activation
+from numeric.lower_functions import lowered_activation
 from numeric.network import NetworkShape, empirical_kernels, sample_parameters
 
 X = np.array([[0.6, -0.8, 1.1], [1.3, 0.4, -0.5], [0.6, -0.8, 1.1], [-0.6, 0.8, -1.1]])

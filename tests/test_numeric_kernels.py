@@ -18,7 +18,7 @@ from derive import kernel_dual, mutations
 from derive.lecture import nngp, ntk
 from derive.notation import z
 from numeric.kernels import MLP, as_inputs, determinant_of
-from numeric.lower_duals import lowered_activation
+from numeric.lower_functions import lowered_activation
 
 X = np.array([[0.6, -0.8, 1.1], [1.3, 0.4, -0.5], [-0.2, 2.1, 0.9], [0.05, 0.0, -0.1]])
 X2 = np.array([[1.0, 1.0, -2.0], [0.3, 0.1, 0.2]])
@@ -331,7 +331,7 @@ SPELLED_OUT = {
     "quadrature.py": 2,
     "emit.py": 1,
     "emit_formula.py": 1,
-    "lower_duals.py": 1,
+    "lower_functions.py": 1,
     "special.py": 1,
 }
 """The sampled networks use sigma^2 in the Gram matrix of a layer; the quadrature uses the angles of the two kinks; what

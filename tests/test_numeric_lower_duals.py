@@ -14,18 +14,9 @@ from derive.activations import ACTIVATIONS, Activation, activation
 from derive.duals import ClosedForm, dual
 from derive.duals.theorems import mean_theorem
 from derive.notation import D, a, b, c, z
-from numeric.lower_duals import (
-    CLOSED_FORM,
-    SERIES,
-    Expit,
-    Softplus,
-    certified_closed_form,
-    certified_dual,
-    lowered_activation,
-    lowered_dual,
-    precise_closed_form,
-    without_overflow,
-)
+from numeric.certified import certified_closed_form, certified_dual, precise_closed_form
+from numeric.lower_duals import CLOSED_FORM, SERIES, lowered_dual
+from numeric.lower_functions import Expit, Softplus, lowered_activation, without_overflow
 
 GROWING = {"exp", "cosh"}
 """Second moments of these overflow float64 for large variances, as they must."""

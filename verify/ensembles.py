@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from derive.activations import activation
-from numeric.lower_duals import lowered_activation
+from numeric.lower_functions import lowered_activation
 from numeric.network import NetworkShape, empirical_kernels, empirical_nngp, forward, sample_parameters
 from verify.statistics import Moments
 

@@ -226,9 +226,10 @@ def kernel_page(row: Activation, weak: bool, columns: int) -> Iterator[Renderabl
     Raises:
         ValueError: if the duals are not known to exist, or there is a weak derivative but no closed form.
     """
-    from numeric.emit import elementary_forms, evaluation, notes_of, theorems_on, why_no_closed_form
+    from numeric.emit import evaluation, notes_of, theorems_on, why_no_closed_form
     from numeric.emit import plain as typed
     from numeric.emit_formula import wrapped
+    from numeric.lower_duals import closed_forms_for_floats
 
     theorems = theorems_on(row, weak)
     facts, remarks = notes_of(theorems)
@@ -243,7 +244,7 @@ def kernel_page(row: Activation, weak: bool, columns: int) -> Iterator[Renderabl
     yield from _part("Facts used", [f"{fact}: {_FACTS[fact]}" if fact in _FACTS else fact for fact in facts])
     yield from _part("Derivative", remarks)
     yield from _part("No closed form is known", filter(None, [why_no_closed_form(row)]))
-    yield from _part("In float64", [evaluation(row, elementary_forms(row, weak), weak)])
+    yield from _part("In float64", [evaluation(row, closed_forms_for_floats(row, weak), weak)])
 
 
 def kernel_latex(row: Activation, weak: bool) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from derive.examiner import examine
 from derive.lecture import CLAIMS
 from numeric import MLP
-from numeric.lower_duals import lowered_activation
+from numeric.lower_functions import lowered_activation
 from numeric.network import NetworkShape, empirical_kernels, sample_parameters
 
 

@@ -21,9 +21,10 @@ from derive.duals.series import HermiteSeries, partial_sum
 from derive.operators import Operator
 from derive.terms import Expression, Term
 from numeric.accuracy import measured, wide_pairs
+from numeric.certified import precise_closed_form
 from numeric.kernels import MLP
 from numeric.linearized import evaluate
-from numeric.lower_duals import LoweredMean, lowered_dual, precise_closed_form
+from numeric.lower_duals import LoweredMean, lowered_dual
 from verify.plans import EQUIVALENT, SIGMA_B, SIGMA_W
 from verify.record import CheckResult, Digits, Entry, MutantResult
 from verify.verdict import Verdict, combine

@@ -132,8 +132,10 @@ def evaluation(row: Activation, forms: Forms, weak: bool = False) -> str:
             raise ValueError(f"expected a square with a mean at variance 1, got {plain(function)}: {error}") from None
         lowered = lowered_dual(row)
         bound = (lowered.value, lowered.derivative)[order].error
-        return f"as a Hermite-Mehler series, errors estimated below {bound:.0e}"
+        why = " as terms of the closed form cancel," if has_closed_form else ""
+        return f"as a Hermite-Mehler series,{why} errors estimated below {bound:.0e}"
 
+    has_closed_form = not why_no_closed_form(row)
     value, derivative = told(0), told(1)
     both = f"each {value}" if value == derivative else f"the first {value}, the second {derivative}"
     return f"{both}, relative to sqrt(k(a,a)*k(b,b))" if "below" in both else both

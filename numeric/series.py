@@ -39,6 +39,9 @@ _ORDERS, _MORE = (64, 512), 2048
 chosen: with more the series takes longer than the integral."""
 _TRUNCATION = 2e-15
 """Largest bound of the remainder of a series relative to sqrt(k(a, a) k(b, b)); chosen."""
+_OPPOSITE, _SMALL = -0.6, 0.02
+"""Correlation below which, and size relative to sqrt(k(a, a) k(b, b)) below which, a series that alternates has lost
+digits that the integral has: means of one-sided activations vanish there. Chosen."""
 _MEASURED = 1e-14
 """Error of the means of a resolved activation; measured by tests/benchmarks/bench_duals.py, rounded up."""
 
@@ -117,6 +120,7 @@ class HermiteMehler:
     ) -> FloatArray:
         """Return the means at pairs of variances that ask for one reach."""
         result, left = np.empty(len(c)), np.arange(len(c))
+        integrated: list[IntArray] = []
         product = roots[i] * roots[j]
         rho = np.where(product > 0, np.clip(c / product, -1.0, 1.0), 0.0)
         for order in (*_ORDERS, _MORE) if len(self._phi.breaks) else _ORDERS:
@@ -128,7 +132,11 @@ class HermiteMehler:
             summed = ~identical & (np.abs(rho[left]) ** order * series.rest[p] * series.rest[q] <= _TRUNCATION)
             result[left[identical]] = series.moments[p[identical]]
             result[left[summed]] = _mehler(series.coefficients, p[summed], q[summed], rho[left[summed]])
+            size = np.sqrt(series.moments[p]) * np.sqrt(series.moments[q])
+            cancelled = summed & (rho[left] < _OPPOSITE) & (np.abs(result[left]) < _SMALL * size)
+            integrated.append(left[cancelled])
             left = left[~(identical | summed)]
+        left = np.concatenate([*integrated, left])
         pairs, place = _distinct(np.stack([roots[i], c, D])[:, left])
         result[left] = self._integrated(reach, *pairs)[place]
         return result

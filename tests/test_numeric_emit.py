@@ -235,7 +235,7 @@ def test_the_route_in_words_is_the_route_of_the_library() -> None:
         forms = closed_forms_for_floats(row)
         routes = [form is not None for form in forms]
         assert routes == [mean.route == CLOSED_FORM for mean in (lowered_dual(row).value, lowered_dual(row).derivative)]
-        assert ("closed form" in evaluation(row, forms)) == any(routes)
+        assert ("from a closed form" in evaluation(row, forms)) == any(routes)
 
 
 def fake_jax(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,6 +245,8 @@ def kernel_page(row: Activation, weak: bool, columns: int) -> Iterator[Renderabl
     yield from _part("Derivative", remarks)
     yield from _part("No closed form is known", filter(None, [why_no_closed_form(row)]))
     yield from _part("In float64", [evaluation(row, closed_forms_for_floats(row, weak), weak)])
+    if not row.parameters:
+        yield from _part("Guaranteed", ["numeric.certified.certified_dual: a ball around the value, of any radius"])
 
 
 def kernel_latex(row: Activation, weak: bool) -> str:

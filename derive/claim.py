@@ -46,6 +46,8 @@ class Observable(StrEnum):
     DEEP_TANGENT_KERNEL = "empirical tangent kernel of deeper networks, along widths"
     KERNEL_VARIANCE = "variance of the empirical NNGP kernel"
     TANGENT_VARIANCE = "variance of the empirical tangent kernel"
+    KERNEL_COVARIANCE = "covariance of the two empirical kernels"
+    OUTPUT_MOMENTS = "fourth moments of outputs on one hidden layer"
     DUAL = "Gaussian mean of a product of activations"
     FLOW = "gradient flow of the linearized network"
 

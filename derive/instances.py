@@ -24,6 +24,7 @@ Moment = Callable[[Mapping[str, int]], sp.Expr]
 """``E[prod_x Z(x)^power[x]]`` of one unit of the layer below, as a function of the powers."""
 
 
+@cache
 def rational(*key: object) -> sp.Rational:
     """Return a non-zero rational that depends on the key alone: the same on every machine and in every process."""
     generator = random.Random(repr(key))  # noqa: S311  (test values, not cryptography)
@@ -55,6 +56,7 @@ class Instance:
         unit_moment: the moments of one unit of the layer below; by default those of an arbitrary three-point law.
         activation_degree: degree of the polynomial that stands for the activation.
         known_means: expectations already worked out; they recur for every value of the free indices.
+        known_moments: moments of one unit already worked out.
     """
 
     model: Model
@@ -64,6 +66,9 @@ class Instance:
     unit_moment: Moment | None = None
     activation_degree: int = 2
     known_means: dict[tuple[object, ...], sp.Expr] = field(default_factory=dict, init=False, repr=False, compare=False)
+    known_moments: dict[tuple[object, ...], sp.Expr] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def value(self, expression: Expression, at: Environment) -> sp.Expr:
         """Return the expression as a polynomial in concrete symbols, with its free indices fixed by ``at``."""
@@ -94,9 +99,14 @@ class Instance:
                 _, layer, j, x = unit.func.__name__.split(".")
                 by_unit.setdefault(f"{layer}.{j}", {})[x] = power
             for unit_powers in by_unit.values():
-                term *= (self.unit_moment or self._three_point)(unit_powers)
+                term *= self._unit_moment(tuple(unit_powers.items()))
             result += term
         return sp.expand(result)
+
+    def _unit_moment(self, powers: tuple[tuple[str, int], ...]) -> sp.Expr:
+        if powers not in self.known_moments:
+            self.known_moments[powers] = (self.unit_moment or self._three_point)(dict(powers))
+        return self.known_moments[powers]
 
     def _three_point(self, powers: Mapping[str, int]) -> sp.Expr:
         chances = sp.Rational(1, 6), sp.Rational(1, 3), sp.Rational(1, 2)

@@ -1,4 +1,4 @@
-"""Exact laws of one hidden layer at finite width: mean and variance of the empirical kernels, from the theorems.
+"""Exact laws of one hidden layer at finite width: moments of the empirical kernels and outputs, from the theorems.
 
 With one hidden layer the units below are exactly iid Gaussian and Theta^1 is deterministic, so these are exact at every
 width. The formulas come from :mod:`derive.lecture.finite_width`; means of four activations are integrated numerically.
@@ -6,7 +6,7 @@ width. The formulas come from :mod:`derive.lecture.finite_width`; means of four 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from numbers import Integral
 
@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerTwo:
-    """Mean and variance over networks of the empirical kernels of a network with one hidden layer.
+    """Exact laws over networks with one hidden layer.
 
     Every array is (n, n) over pairs of inputs.
 
@@ -36,12 +36,18 @@ class LayerTwo:
         tangent_mean: mean of the empirical tangent kernel of one output.
         tangent_variance: its variance.
         cross_variance: variance of the tangent kernel of two different outputs, whose mean is 0.
+        kernel_covariance: covariance of the empirical NNGP kernel and the tangent kernel of one output.
+        output_moments: E[z_k(x)^2 z_k(x')^2] of one output.
+        cross_moments: E[z_k(x)^2 z_k'(x')^2] of two different outputs.
     """
 
     nngp_variance: FloatArray
     tangent_mean: FloatArray
     tangent_variance: FloatArray
     cross_variance: FloatArray
+    kernel_covariance: FloatArray
+    output_moments: FloatArray
+    cross_moments: FloatArray
 
 
 def theorems() -> dict[str, tuple[Expression, bool]]:
@@ -51,6 +57,9 @@ def theorems() -> dict[str, tuple[Expression, bool]]:
         "tangent_mean": (finite_width.tangent_mean().rhs, True),
         "tangent_variance": (finite_width.tangent_variance().rhs, True),
         "cross_variance": (finite_width.tangent_variance().rhs, False),
+        "kernel_covariance": (finite_width.kernel_covariance().rhs, True),
+        "output_moments": (finite_width.output_moments().rhs, True),
+        "cross_moments": (finite_width.output_moments().rhs, False),
     }
     return {name: (side, equal) for name, (side, equal) in sides.items() if isinstance(side, Expression)}
 
@@ -69,14 +78,29 @@ def _mean(row: Activation, moment: Moment, a: float, b: float, c: float, D: floa
     return gaussian_mean(product, a, b, c, D)
 
 
-def layer_two(net: MLP, x: FloatArray, width: int, changed: dict[str, Expression] | None = None) -> LayerTwo:
+def layer_two(net: MLP, x: FloatArray, width: int) -> LayerTwo:
     """Return the exact laws at a width.
 
     Args:
         net: a network with one hidden layer.
         x: inputs (n, d).
         width: number of hidden units.
-        changed: right sides to use instead of the derived ones, to ask what a wrong one would give.
+
+    Raises:
+        ValueError: as :func:`law`.
+    """
+    return LayerTwo(**{name: law(net, x, width, side, equal) for name, (side, equal) in theorems().items()})
+
+
+def law(net: MLP, x: FloatArray, width: int, side: Expression, equal: bool) -> FloatArray:
+    """Return the value of a statement on a layer on iid units at all pairs of inputs, shape (n, n), symmetrized.
+
+    Args:
+        net: a network with one hidden layer.
+        x: inputs (n, d).
+        width: number of hidden units.
+        side: a right side of a theorem of :mod:`derive.lecture.finite_width`, or a wrong variant of one.
+        equal: whether its outputs are equal.
 
     Raises:
         ValueError: if the network has not exactly one hidden layer, or the width is not positive.
@@ -89,20 +113,15 @@ def layer_two(net: MLP, x: FloatArray, width: int, changed: dict[str, Expression
     sigma_w, sigma_b = net.scales[1]
     state, below = net.first_layer(inputs)
     first, determinant = state.c, state.D
-    row = net.activations[0]
-
-    def mean(moment: Moment, i: int, j: int) -> float:
-        return _mean(row, moment, first[i, i], first[j, j], first[i, j], determinant[i, j])
-
-    results = {f.name: np.empty((len(inputs), len(inputs))) for f in fields(LayerTwo)}
-    for name, (derived, equal) in theorems().items():
-        value = scalar((changed or {}).get(name, derived), networks.DEEPER_LAYER, equal_units=equal)
-        below_symbol = value.atoms.get("Theta_inf", notation.z)
-        arguments = (below_symbol, *value.sizes.values(), notation.sigma_w, notation.sigma_b, *value.moments.values())
-        function = value.lowered(arguments)
-        for i in range(len(inputs)):
-            for j in range(i + 1):
-                means = [mean(moment, i, j) for moment in value.moments]
-                sizes = [width] * len(value.sizes)
-                results[name][i, j] = results[name][j, i] = function(below[i, j], *sizes, sigma_w, sigma_b, *means)
-    return LayerTwo(**results)
+    value = scalar(side, networks.DEEPER_LAYER, equal_units=equal)
+    below_symbol = value.atoms.get("Theta_inf", notation.z)
+    arguments = (below_symbol, *value.sizes.values(), notation.sigma_w, notation.sigma_b, *value.moments.values())
+    function = value.lowered(arguments)
+    sizes = [width] * len(value.sizes)
+    result = np.empty((len(inputs), len(inputs)))
+    for i in range(len(inputs)):
+        for j in range(i + 1):
+            pair = first[i, i], first[j, j], first[i, j], determinant[i, j]
+            means = [_mean(net.activations[0], moment, *pair) for moment in value.moments]
+            result[i, j] = result[j, i] = function(below[i, j], *sizes, sigma_w, sigma_b, *means)
+    return result

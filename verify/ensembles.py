@@ -124,6 +124,13 @@ def _squared_spread(sample: Sample, centre: FloatArray) -> FloatArray:
     return _over_outputs(deviation**2, sample)
 
 
+def _joint_spread(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return products of the deviations of both kernels of one output from their means."""
+    tangent = sample.at_pairs(np.einsum("nabkk->nab", sample.ntk)) / sample.ntk.shape[-1]
+    result: FloatArray = (sample.at_pairs(sample.nngp) - centre[0]) * (tangent - centre[1])
+    return result
+
+
 def _mean_relative(squares: FloatArray, scale: FloatArray) -> FloatArray:
     """Return the mean over entries of squared deviations relative to the squared scale of their pair, (n, 1)."""
     repeated = np.tile(scale**2, squares.shape[1] // len(scale))
@@ -139,6 +146,7 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "inherited ntk": lambda s, centre: _over_outputs(_without_own_part(s), s),
     "squared spread of nngp": lambda s, centre: (s.at_pairs(s.nngp) - centre) ** 2,
     "squared spread of ntk": _squared_spread,
+    "product of deviations of nngp and ntk": _joint_spread,
     "squared error of nngp": lambda s, centre: _mean_relative((s.at_pairs(s.nngp) - centre[0]) ** 2, centre[1]),
     "squared error of ntk": lambda s, centre: _mean_relative(_squared_spread(s, centre[0]), centre[1]),
 }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from derive.claim import Claim, Observable
 from derive.laws import GaussianProcess
 from derive.terms import Expression, Term
-from numeric.finite_width import LayerTwo, layer_two
+from numeric.finite_width import law, layer_two
 from numeric.kernels import MLP
 from verify.ensembles import Ensemble, Statistic
 from verify.inputs import Inputs
@@ -308,16 +308,11 @@ def _variance(claim: Claim, inputs: Inputs, resolution: float, tangent: bool) ->
     for activation in ACTIVATIONS:
         net = _net(activation, 1)
 
-        def laws(changed: dict[str, Expression], net: MLP = net) -> LayerTwo:
-            return layer_two(net, inputs.x, WIDTH, changed)
-
-        def value(term: Term, laws: Callable[[dict[str, Expression]], LayerTwo] = laws) -> FloatArray:
-            law = laws(
-                {name: _expression(term) for name in ((claim.slot, "cross_variance") if tangent else (claim.slot,))}
+        def value(term: Term, net: MLP = net) -> FloatArray:
+            same, different = (
+                _at(law(net, inputs.x, WIDTH, _expression(term), equal), inputs) for equal in (True, False)
             )
-            if not tangent:
-                return _at(law.nngp_variance, inputs)
-            return np.concatenate([_at(law.tangent_variance, inputs), _at(law.cross_variance, inputs)])
+            return np.concatenate([same, different]) if tangent else same
 
         exact = value(claim.statement())
         kernel = _at(net.kernels(inputs.x)[int(tangent)], inputs)
@@ -332,6 +327,37 @@ def _variance(claim: Claim, inputs: Inputs, resolution: float, tangent: bool) ->
             )
         )  # fmt: skip
     return tuple(plans)
+
+
+def _moments(claim: Claim, inputs: Inputs, resolution: float, statistic: str, between: bool) -> tuple[Plan, ...]:
+    """Return plans for a law of one hidden layer, relative to itself."""
+    plans = []
+    for activation in ACTIVATIONS:
+        net = _net(activation, 1)
+
+        def value(term: Term, net: MLP = net) -> FloatArray:
+            units = (True, False) if between else (True,)
+            return np.concatenate([_at(law(net, inputs.x, WIDTH, _expression(term), equal), inputs) for equal in units])
+
+        exact = value(claim.statement())
+        labels = inputs.pair_labels
+        plans.append(
+            _plan(
+                claim, f"one hidden layer, {activation}, width {WIDTH}", _one_hidden(activation), statistic, value,
+                np.where(exact > 0, exact, 1.0), _both(labels) if between else labels, resolution,
+                "relative to the value itself", centre=np.stack([_at(k, inputs) for k in net.kernels(inputs.x)]),
+                note="exact at this width",
+            )
+        )  # fmt: skip
+    return tuple(plans)
+
+
+def _kernel_covariance(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
+    return _moments(claim, inputs, resolution, "product of deviations of nngp and ntk", between=False)
+
+
+def _output_moments(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
+    return _moments(claim, inputs, resolution, "fourth moments of units", between=True)
 
 
 def _kernel_variance(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
@@ -389,8 +415,8 @@ def _rates(claim: Claim, inputs: Inputs, hidden_layers: int, tangent: bool) -> t
         ]
         predicted: tuple[float, ...] = ()
         if hidden_layers == 1:
-            law = layer_two(net, inputs.x, 1)
-            variances = [law.tangent_variance, law.cross_variance] if tangent else [law.nngp_variance]
+            laws = layer_two(net, inputs.x, 1)
+            variances = [laws.tangent_variance, laws.cross_variance] if tangent else [laws.nngp_variance]
             mean = np.mean([_at(v, inputs) / scale**2 for v in variances])
             predicted = tuple(float(np.sqrt(mean / width)) for width in DEEP_WIDTHS)
         mutants = tuple(
@@ -429,6 +455,8 @@ _PLANNERS: Mapping[Observable, Callable[[Claim, Inputs, float], tuple[Plan, ...]
     Observable.TANGENT_KERNEL: _tangent_kernel,
     Observable.KERNEL_VARIANCE: _kernel_variance,
     Observable.TANGENT_VARIANCE: _tangent_variance,
+    Observable.KERNEL_COVARIANCE: _kernel_covariance,
+    Observable.OUTPUT_MOMENTS: _output_moments,
     Observable.DEEP_KERNEL: _deep_kernel,
     Observable.DEEP_TANGENT_KERNEL: _deep_tangent,
 }

@@ -97,11 +97,12 @@ def integral(powers: tuple[int, int, int, int], name: str, a: float, b: float, c
 
     def ring(angle):
         p, q = np.sqrt(a) * np.cos(angle), along * np.cos(angle) + across * np.sin(angle)
-        return p**i * q**j if p > 0 and q > 0 else 0.0
+        return p**i * q**j if (p > 0 or i + m == 0) and (q > 0 or j + n == 0) else 0.0
 
     kinks = np.array([-np.pi / 2, np.pi / 2])
     if across:
-        kinks = np.append(kinks, [np.arctan(-along / across)])
+        kink = np.arctan(-along / across)
+        kinks = np.append(kinks, [kink, kink + np.pi if kink < 0 else kink - np.pi])
     edges = np.unique(np.append(kinks, [-np.pi, np.pi]))
     angular = sum(integrate.quad(ring, lo, hi, epsabs=1e-13)[0] for lo, hi in pairwise(edges))
     return 2 ** (degree / 2) * special.gamma(degree / 2 + 1) * angular / (2 * np.pi)

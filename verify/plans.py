@@ -329,35 +329,49 @@ def _variance(claim: Claim, inputs: Inputs, resolution: float, tangent: bool) ->
     return tuple(plans)
 
 
-def _moments(claim: Claim, inputs: Inputs, resolution: float, statistic: str, between: bool) -> tuple[Plan, ...]:
-    """Return plans for a law of one hidden layer, relative to itself."""
+FOURTH_MOMENTS = 2.5
+"""How much coarser fourth moments and covariances of kernels are resolved than kernels (chosen: they spread more)."""
+
+
+def _kernel_covariance(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
     plans = []
     for activation in ACTIVATIONS:
         net = _net(activation, 1)
+        laws = layer_two(net, inputs.x, WIDTH)
 
         def value(term: Term, net: MLP = net) -> FloatArray:
-            units = (True, False) if between else (True,)
-            return np.concatenate([_at(law(net, inputs.x, WIDTH, _expression(term), equal), inputs) for equal in units])
+            return _at(law(net, inputs.x, WIDTH, _expression(term), True), inputs)
 
-        exact = value(claim.statement())
-        labels = inputs.pair_labels
+        product = _at(laws.nngp_variance * laws.tangent_variance, inputs)
         plans.append(
             _plan(
-                claim, f"one hidden layer, {activation}, width {WIDTH}", _one_hidden(activation), statistic, value,
-                np.where(exact > 0, exact, 1.0), _both(labels) if between else labels, resolution,
-                "relative to the value itself", centre=np.stack([_at(k, inputs) for k in net.kernels(inputs.x)]),
-                note="exact at this width",
+                claim, f"one hidden layer, {activation}, width {WIDTH}", _one_hidden(activation),
+                "product of deviations of nngp and ntk", value, np.where(product > 0, np.sqrt(product), 1.0),
+                inputs.pair_labels, FOURTH_MOMENTS * resolution, "relative to the product of the standard deviations",
+                centre=np.stack([_at(kernel, inputs) for kernel in net.kernels(inputs.x)]), note="exact at this width",
             )
         )  # fmt: skip
     return tuple(plans)
 
 
-def _kernel_covariance(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
-    return _moments(claim, inputs, resolution, "product of deviations of nngp and ntk", between=False)
-
-
 def _output_moments(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
-    return _moments(claim, inputs, resolution, "fourth moments of units", between=True)
+    plans = []
+    for activation in ACTIVATIONS:
+        net = _net(activation, 1)
+
+        def value(term: Term, net: MLP = net) -> FloatArray:
+            of_units = (law(net, inputs.x, WIDTH, _expression(term), equal) for equal in (True, False))
+            return np.concatenate([_at(moments, inputs) for moments in of_units])
+
+        exact = value(claim.statement())
+        plans.append(
+            _plan(
+                claim, f"one hidden layer, {activation}, width {WIDTH}", _one_hidden(activation),
+                "fourth moments of units", value, np.where(exact > 0, exact, 1.0), _both(inputs.pair_labels),
+                FOURTH_MOMENTS * resolution, "relative to the moment itself", note="exact at this width",
+            )
+        )  # fmt: skip
+    return tuple(plans)
 
 
 def _kernel_variance(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     IDENTITY = "exact identity"
     FINITE_WIDTH = "exact at finite width"
+    LEADING_ORDER = "leading order in the width"
     LIMIT = "holds in the limit"
 
 
@@ -48,6 +49,8 @@ class Observable(StrEnum):
     TANGENT_VARIANCE = "variance of the empirical tangent kernel"
     KERNEL_COVARIANCE = "covariance of the two empirical kernels"
     OUTPUT_MOMENTS = "fourth moments of outputs on one hidden layer"
+    ONE_INPUT_LAW = "empirical kernels of deep networks at one input, exact at every width"
+    COEFFICIENT = "coefficients of 1/N of the empirical kernels of deep networks"
     DUAL = "Gaussian mean of a product of activations"
     FLOW = "gradient flow of the linearized network"
 
@@ -81,6 +84,23 @@ class Printed:
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """What is told of a statement that is taken from its source instead of being derived.
+
+    Attributes:
+        left: LaTeX of the left side.
+        relation: "=", or "→" for a limit.
+        source: where its derivation is.
+        assumptions: under which it holds.
+    """
+
+    left: str
+    relation: str
+    source: str
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A statement with everything needed to derive, check and report it.
 
@@ -89,19 +109,20 @@ class Claim:
         title: what it says, in words.
         section, equation: where the lecture has it; None beyond it.
         status: how it stands as printed; None beyond the lecture.
-        theorem: derives it.
+        theorem: derives it; None for a statement that is cited.
         statement: the right side as the source has it, corrected where ``printed`` says so.
         derived: the term of the theorem that must equal the statement.
         mutants: wrong variants.
         observable: what of it can be measured, or None.
         rests_on: ids of claims that the derivation uses.
+        cited: its source, if it is not derived.
         slot: the right side of the kernel recursion, or the finite-width law, that the statement is; "" if neither.
     """
 
     id: str
     title: str
     kind: Kind
-    theorem: Callable[[], Theorem]
+    theorem: Callable[[], Theorem] | None
     statement: Callable[[], Term]
     mutants: Callable[[], tuple[Mutant, ...]]
     section: str | None = None
@@ -110,8 +131,23 @@ class Claim:
     observable: Observable | None = None
     rests_on: tuple[str, ...] = ()
     printed: Printed | None = None
+    cited: Cited | None = None
     slot: str = ""
     derived: Callable[[Theorem], Term] = lambda theorem: theorem.rhs
+
+    def __post_init__(self) -> None:
+        if (self.theorem is None) == (self.cited is None):
+            raise ValueError(f"expected a theorem or a source for {self.id}, and not both")
+
+    def proven(self) -> Theorem:
+        """Return the theorem.
+
+        Raises:
+            TypeError: if the statement is cited.
+        """
+        if self.theorem is None:
+            raise TypeError(f"the claim {self.id} is cited, it has no theorem")
+        return self.theorem()
 
 
 class Registry(Mapping[str, Claim]):

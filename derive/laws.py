@@ -1,4 +1,4 @@
-"""Laws of processes as terms: the law of all units at all inputs, and the centred Gaussian process."""
+"""Laws of processes as terms: of all units at all inputs, the centred Gaussian process, numbers that describe laws."""
 
 from __future__ import annotations
 
@@ -44,3 +44,29 @@ class GaussianProcess:
     def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> GaussianProcess:
         """Return the process of another layer."""
         return GaussianProcess(self.covariance.at_layer(symbol, value))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number for each pair of inputs that describes the law of finite networks, computed as its source says.
+
+    Attributes:
+        name: what the stage that computes it calls it.
+        symbol: its LaTeX.
+        factor: what it is multiplied by, in the width N.
+        last_layer_only: whether the layers below the last hidden one are taken as infinitely wide.
+    """
+
+    name: str
+    symbol: str
+    factor: sp.Expr = sp.S.One
+    last_layer_only: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return the normal form as text."""
+        return f"{{quantity}}|{self.name}|{sp.srepr(self.factor)}|{self.last_layer_only}"
+
+    def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> Quantity:
+        """Return the quantity itself: it is one of the output layer."""
+        return self

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from derive.claim import Claim
 from derive.examiner import Examination
 from derive.terms import Term
 from derive.theorem import Theorem
-from derive.typeset import dimension, latex, text
+from derive.typeset import dimension, latex, plain, text
 
 
 def typeset(term: Term) -> dict[str, str]:
@@ -70,4 +71,26 @@ def theorem_record(theorem: Theorem, name: str, title: str, examination: Examina
             }
             for step, count in zip(theorem.steps, counts, strict=True)
         ],
+    }
+
+
+def claim_record(claim: Claim, examination: Examination | None) -> dict[str, Any]:
+    """Return the record of what a claim states: its theorem, or the citation where there is none.
+
+    Args:
+        claim: the claim.
+        examination: as of :func:`theorem_record`.
+    """
+    if claim.cited is None:
+        return theorem_record(claim.proven(), claim.id, claim.title, examination)
+    right, arrow = typeset(claim.statement()), r"\to" if claim.cited.relation == "→" else "="
+    whole = f"{claim.cited.left} {arrow} {right['latex']}"
+    return {
+        "name": claim.id,
+        "title": claim.title,
+        "relation": claim.cited.relation,
+        "statement": {"latex": whole, "text": plain(whole)},
+        "assumptions": list(claim.cited.assumptions),
+        "limits": [],
+        "source": claim.cited.source,
     }

@@ -10,7 +10,7 @@ from derive import notation
 from derive.activations import Activation
 from derive.duals.series import HermiteSeries
 from derive.duals.theorems import ClosedForm, GaussianMean
-from derive.laws import GaussianProcess, Law
+from derive.laws import GaussianProcess, Law, Quantity
 from derive.operators import Operator, slot
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Term
 
@@ -40,6 +40,8 @@ def latex(term: Term) -> str:
             return rf"\mathrm{{law}}\left({_atom(variable, {})}{condition}\right)"
         case GaussianProcess(covariance):
             return rf"\mathcal{{GP}}\left(0,\; {latex(covariance)}\right)"
+        case Quantity(_, symbol, factor):
+            return symbol if factor == 1 else rf"{sympy_latex(factor)}\,{symbol}"
         case Operator():
             return _operator(term)
         case GaussianMean(activation, order):

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from derive import notation
 from derive.activations import Activation
-from derive.duals.quadrature import gaussian_mean
 from derive.lecture import finite_width, networks
 from derive.terms import Expression
 from numeric.kernels import MLP, as_inputs
 from numeric.lower import Moment, scalar
 from numeric.lower_functions import lowered_activation
+from numeric.pair_moments import covariance_root, gaussian_nodes
 
 FloatArray = NDArray[np.float64]
 
@@ -67,15 +67,12 @@ def theorems() -> dict[str, tuple[Expression, bool]]:
 @cache
 def _mean(row: Activation, moment: Moment, a: float, b: float, c: float, D: float) -> float:
     """Return a Gaussian mean of a product of powers of the activation and its derivative at both inputs."""
+    nodes = gaussian_nodes(row, covariance_root(a, b, c, D))
     functions = dict(zip(("phi", "dphi"), lowered_activation(row), strict=True))
-
-    def product(u: FloatArray, v: FloatArray) -> FloatArray:
-        result = np.ones_like(u)
-        for head, at, power in moment:
-            result = result * functions[head](u if at == "x" else v) ** power
-        return result
-
-    return gaussian_mean(product, a, b, c, D)
+    product = nodes.weights
+    for head, at, power in moment:
+        product = product * functions[head](nodes.z[0 if at == "x" else -1]) ** power
+    return float(np.sum(product))
 
 
 def layer_two(net: MLP, x: FloatArray, width: int) -> LayerTwo:

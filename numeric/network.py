@@ -11,6 +11,8 @@ chunks, the caller chooses `n_networks`. The tangent kernel comes from layer-wis
 
 where K̂ˡ[a, b] = σ_b² + (σ_w²/fan-in) · (inner product of the inputs of layer l) is what the weights and biases of
 layer l contribute per unit. The Jacobian with respect to the parameters is never formed.
+
+Networks whose parameters are float32 are evaluated in float32; inner products over their units are taken in float64.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+FloatType = type[np.float64] | type[np.float32]
 Activation = Callable[[FloatArray], FloatArray]
 
 
@@ -49,9 +53,9 @@ class NetworkShape:
     sigma_b: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dimension", _positive("dimension", self.dimension))
-        object.__setattr__(self, "widths", tuple(_positive("width", width) for width in self.widths))
-        object.__setattr__(self, "outputs", _positive("outputs", self.outputs))
+        object.__setattr__(self, "dimension", positive("dimension", self.dimension))
+        object.__setattr__(self, "widths", tuple(positive("width", width) for width in self.widths))
+        object.__setattr__(self, "outputs", positive("outputs", self.outputs))
         for name in ("sigma_w", "sigma_b"):
             scales = tuple(float(scale) for scale in getattr(self, name))
             if len(scales) != len(self.widths) + 1:
@@ -80,12 +84,33 @@ class NetworkShape:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SampledKernels:
+    """What several networks of one shape show at n inputs; the arrays are read-only, in float64.
+
+    Attributes:
+        nngp: K̂^{L+1}, shape (n_networks, n, n).
+        ntk: Θ̂, shape (n_networks, n, n, outputs, outputs).
+        layers: K̂¹ .. K̂^{L+1}, shape (n_networks, L + 1, n, n).
+        outputs: z^{L+1}, shape (n_networks, outputs, n).
+    """
+
+    nngp: FloatArray
+    ntk: FloatArray
+    layers: FloatArray
+    outputs: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in ("nngp", "ntk", "layers", "outputs"):
+            object.__setattr__(self, name, _sealed(np.array(getattr(self, name), dtype=np.float64, order="C")))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
     """The standard normal weights and biases of several networks of one shape.
 
     Attributes:
-        weights: per layer, an array (n_networks, fan_out, fan_in).
-        biases: per layer, an array (n_networks, fan_out).
+        weights: per layer, an array (n_networks, fan_out, fan_in), float64 or float32.
+        biases: per layer, an array (n_networks, fan_out), of the same type.
 
     Raises:
         ValueError: if the arrays do not form a chain of layers for one number of networks.
@@ -119,7 +144,9 @@ class Parameters:
         return len(self.weights[0])
 
 
-def sample_parameters(shape: NetworkShape, n_networks: int, rng: np.random.Generator) -> Parameters:
+def sample_parameters(
+    shape: NetworkShape, n_networks: int, rng: np.random.Generator, dtype: FloatType = np.float64
+) -> Parameters:
     """Independent standard normal weights and biases of `n_networks` networks.
 
     The stream is consumed layer by layer, weights before biases, each array in C order; so the first networks of a
@@ -128,11 +155,11 @@ def sample_parameters(shape: NetworkShape, n_networks: int, rng: np.random.Gener
     Raises:
         ValueError: if `n_networks` is not a positive integer.
     """
-    count = _positive("n_networks", n_networks)
+    count = positive("n_networks", n_networks)
     weights, biases = [], []
     for fan_out, fan_in in zip(shape.fan_out, shape.fan_in, strict=True):
-        weights.append(_sealed(rng.standard_normal((count, fan_out, fan_in))))
-        biases.append(_sealed(rng.standard_normal((count, fan_out))))
+        weights.append(_sealed(rng.standard_normal((count, fan_out, fan_in), dtype=dtype)))
+        biases.append(_sealed(rng.standard_normal((count, fan_out), dtype=dtype)))
     return Parameters(tuple(weights), tuple(biases))
 
 
@@ -217,25 +244,53 @@ def empirical_kernels(
     Raises:
         ValueError: as `forward`.
     """
-    inputs, sensitivities = _linearize(shape, parameters, x1, activations, derivatives)
-    inputs_2, sensitivities_2 = (
-        (inputs, sensitivities) if x2 is None else _linearize(shape, parameters, x2, activations, derivatives)
-    )
+    left = _linearize(shape, parameters, x1, activations, derivatives)[1:]
+    right = left if x2 is None else _linearize(shape, parameters, x2, activations, derivatives)[1:]
+    layers, theta = _kernels(shape, parameters, left, right)
+    return np.array(layers[:, -1]), theta
+
+
+def sampled_kernels(
+    shape: NetworkShape,
+    parameters: Parameters,
+    x: FloatArray,
+    activations: Sequence[Activation],
+    derivatives: Sequence[Activation],
+) -> SampledKernels:
+    """Outputs, tangent kernel and the kernels of all layers of the same networks; arguments as `empirical_ntk`.
+
+    Raises:
+        ValueError: as `forward`.
+    """
+    preactivations, *fed = _linearize(shape, parameters, x, activations, derivatives)
+    layers, theta = _kernels(shape, parameters, fed, fed)
+    return SampledKernels(layers[:, -1], theta, layers, preactivations[-1])
+
+
+def _kernels(
+    shape: NetworkShape,
+    parameters: Parameters,
+    left: Sequence[tuple[FloatArray, ...]],
+    right: Sequence[tuple[FloatArray, ...]],
+) -> tuple[FloatArray, FloatArray]:
+    """K̂¹ .. K̂^{L+1} and Θ̂ from what the layers are fed and their sensitivities, at both arguments."""
+    (inputs, sensitivities), (inputs_2, sensitivities_2) = left, right
     n_networks, outputs = parameters.n_networks, shape.outputs
     n1, n2 = inputs[0].shape[-1], inputs_2[0].shape[-1]
+    layers = np.empty((n_networks, shape.hidden_layers + 1, n1, n2))
+    for layer, (first, second) in enumerate(zip(inputs, inputs_2, strict=True)):
+        layers[:, layer] = _layer_gram(shape, layer, first, second)
 
     # Axes (n, k, a, k', b) while summing: the Gram matrices of the sensitivities come out this way.
     theta = np.zeros((n_networks, outputs, n1, outputs, n2))
-    for layer, (left, right) in enumerate(zip(sensitivities, sensitivities_2, strict=True)):
-        products = np.matmul(left.transpose(0, 2, 1), right).reshape(theta.shape)
-        products *= _layer_gram(shape, layer, inputs[layer], inputs_2[layer])[:, None, :, None, :]
+    for layer, (first, second) in enumerate(zip(sensitivities, sensitivities_2, strict=True)):
+        products = inner_products(first, second).reshape(theta.shape)
+        products *= layers[:, layer, None, :, None, :]
         theta += products
     # The output layer: unit k depends on its own parameters only, so its D is the identity.
-    last = _layer_gram(shape, shape.hidden_layers, inputs[-1], inputs_2[-1])
     for k in range(outputs):
-        theta[:, k, :, k, :] += last
-    nngp = np.array(np.broadcast_to(last, (n_networks, n1, n2)))
-    return nngp, np.ascontiguousarray(theta.transpose(0, 2, 4, 1, 3))
+        theta[:, k, :, k, :] += layers[:, -1]
+    return layers, np.ascontiguousarray(theta.transpose(0, 2, 4, 1, 3))
 
 
 def _forward(
@@ -249,14 +304,15 @@ def _forward(
     for layer, (weight, bias) in enumerate(zip(parameters.weights, parameters.biases, strict=True)):
         if layer == 0:
             # All networks see the same inputs: one large product instead of n_networks small ones.
-            z = (weight.reshape(-1, weight.shape[2]) @ fed[0]).reshape(*bias.shape, fed.shape[2])
+            points = fed[0].astype(weight.dtype, copy=False)
+            z = (weight.reshape(-1, weight.shape[2]) @ points).reshape(*bias.shape, fed.shape[2])
         else:
             z = np.matmul(weight, fed)
         z *= shape.sigma_w[layer] / math.sqrt(shape.fan_in[layer])
         z += shape.sigma_b[layer] * bias[:, :, None]
         preactivations.append(z)
         if layer < shape.hidden_layers:
-            fed = _applied(activations[layer], z)
+            fed = applied(activations[layer], z)
             inputs.append(fed)
     return tuple(preactivations), tuple(inputs)
 
@@ -267,33 +323,42 @@ def _linearize(
     x: FloatArray,
     activations: Sequence[Activation],
     derivatives: Sequence[Activation],
-) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...]]:
-    """What each layer is fed, and D¹ .. D^L, each (n_networks, units, outputs * n_points)."""
+) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...], tuple[FloatArray, ...]]:
+    """Preactivations, what each layer is fed, and D¹ .. D^L, each (n_networks, units, outputs * n_points)."""
     _check_length("derivatives", derivatives, shape)
     preactivations, inputs = _forward(shape, parameters, x, activations)
     sensitivities: list[FloatArray] = []
     for layer in range(shape.hidden_layers, 0, -1):
         weight = parameters.weights[layer].transpose(0, 2, 1)
-        slope = _applied(derivatives[layer - 1], preactivations[layer - 1])
+        slope = applied(derivatives[layer - 1], preactivations[layer - 1])
         slope = (slope * (shape.sigma_w[layer] / math.sqrt(shape.fan_in[layer])))[:, :, None, :]
         if sensitivities:
             above = np.matmul(weight, sensitivities[-1]).reshape(*weight.shape[:2], shape.outputs, -1)
         else:
             above = weight[:, :, :, None]
         sensitivities.append((above * slope).reshape(*weight.shape[:2], -1))
-    return inputs, tuple(reversed(sensitivities))
+    return preactivations, inputs, tuple(reversed(sensitivities))
 
 
 def _layer_gram(shape: NetworkShape, layer: int, left: FloatArray, right: FloatArray) -> FloatArray:
     """K̂ of the layer fed with `left` and `right`: the squared length its parameters' gradients have per unit."""
-    gram: FloatArray = np.matmul(left.transpose(0, 2, 1), right)
+    gram = inner_products(left, right)
     gram *= shape.sigma_w[layer] ** 2 / shape.fan_in[layer]
     gram += shape.sigma_b[layer] ** 2
     return gram
 
 
-def _applied(function: Activation, z: FloatArray) -> FloatArray:
-    values = np.asarray(function(z), dtype=np.float64)
+def inner_products(left: NDArray[Any], right: NDArray[Any]) -> FloatArray:
+    """Return leftᵀ right of every network, summed over units in float64 whatever the networks are evaluated in."""
+    first = left.astype(np.float64, copy=False)
+    second = first if right is left else right.astype(np.float64, copy=False)
+    gram: FloatArray = np.matmul(first.transpose(0, 2, 1), second)
+    return gram
+
+
+def applied(function: Activation, z: FloatArray) -> FloatArray:
+    """Return an elementwise function of an array in the array's type, or raise ValueError if the shape changes."""
+    values = np.asarray(function(z), dtype=z.dtype)
     if values.shape != z.shape:
         raise ValueError(
             f"an activation must keep the shape of its argument, got {values.shape} from {z.shape}: "
@@ -321,18 +386,21 @@ def _check_length(name: str, functions: Sequence[Activation], shape: NetworkShap
         raise ValueError(f"{name} must have {shape.hidden_layers} entries, got {len(functions)}: one per hidden layer")
 
 
-def _positive(name: str, value: object) -> int:
+def positive(name: str, value: object) -> int:
+    """Return a size as an integer, or raise ValueError: it must be a positive one."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"{name} must be a positive integer, got {value!r}: use 1 or more")
     return int(value)
 
 
-def _sealed(array: FloatArray) -> FloatArray:
+def _sealed(array: NDArray[Any]) -> FloatArray:
     array.setflags(write=False)
     return array
 
 
 def _frozen(array: FloatArray) -> FloatArray:
     """The array itself if nobody can write to it, else a read-only copy: batches are large."""
-    values: FloatArray = np.asarray(array, dtype=np.float64)
+    values: FloatArray = np.asarray(array)
+    if values.dtype != np.float32:
+        values = values.astype(np.float64, copy=False)
     return values if values.flags.owndata and not values.flags.writeable else _sealed(values.copy())

@@ -20,13 +20,14 @@ from derive.lecture import CLAIMS, linearized, ntk
 from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER
 from derive.notation import eigenvalue, input_dimension, layer, learning_rate, parameter_count, time, width
 from derive.operators import IllTyped, Operator
-from derive.record import theorem_record
+from derive.record import claim_record, theorem_record
 from derive.terms import Atom, Expression, Index, Mean, Partial
 from derive.to_sympy import to_sympy
 from derive.typeset import latex, text
 
-THEOREMS = {key: claim.theorem() for key, claim in CLAIMS.items()}
-MUTANTS = {f"{key}: {m.name}": (key, m) for key, claim in CLAIMS.items() for m in claim.mutants()}
+PROVEN = {key: claim for key, claim in CLAIMS.items() if claim.theorem}
+THEOREMS = {key: claim.proven() for key, claim in PROVEN.items()}
+MUTANTS = {f"{key}: {m.name}": (key, m) for key, claim in PROVEN.items() for m in claim.mutants()}
 
 
 def terms(theorem):
@@ -40,7 +41,7 @@ def terms(theorem):
 
 EVERY = {
     term.key: term
-    for key, claim in CLAIMS.items()
+    for key, claim in PROVEN.items()
     for term in (*terms(THEOREMS[key]), claim.statement(), *(m.statement for m in claim.mutants()))
 }
 
@@ -112,12 +113,12 @@ def test_every_activation_has_two_claims_on_duals():
 # Statements and mutants
 
 
-@pytest.mark.parametrize("key", CLAIMS)
+@pytest.mark.parametrize("key", PROVEN)
 def test_the_theorem_is_the_statement(key):
     assert CLAIMS[key].derived(THEOREMS[key]).key == CLAIMS[key].statement().key
 
 
-@pytest.mark.parametrize("key", CLAIMS)
+@pytest.mark.parametrize("key", PROVEN)
 def test_a_theorem_that_stands_alone_has_no_hypotheses_left_or_says_so(key):
     theorem = THEOREMS[key]
     if CLAIMS[key].kind is Kind.IDENTITY:
@@ -141,7 +142,7 @@ def test_every_mutant_differs_from_the_statement_on_an_instance(name):
     assert counterexample(statement, mutant.statement, THEOREMS[key].model) is not None
 
 
-@pytest.mark.parametrize("key", [key for key in CLAIMS if CLAIMS[key].observable is not Observable.DUAL])
+@pytest.mark.parametrize("key", [key for key in PROVEN if CLAIMS[key].observable is not Observable.DUAL])
 def test_a_statement_does_not_differ_from_itself(key):
     statement = CLAIMS[key].statement()
     assert counterexample(statement, statement, THEOREMS[key].model) is None
@@ -202,7 +203,7 @@ FLAT = {"dual.step-derivative", "dual.sign-derivative"}
 """The pathwise derivative of a step is 0, and so is its dual."""
 
 
-@pytest.mark.parametrize("key", CLAIMS)
+@pytest.mark.parametrize("key", PROVEN)
 def test_a_theorem_is_a_json_record_without_examination(key):
     record = theorem_record(THEOREMS[key], key, CLAIMS[key].title, None)
     assert json.loads(json.dumps(record)) == record
@@ -213,7 +214,7 @@ def test_a_theorem_is_a_json_record_without_examination(key):
 # SymPy
 
 
-@pytest.mark.parametrize("key", CLAIMS)
+@pytest.mark.parametrize("key", PROVEN)
 def test_both_sides_of_every_theorem_are_sympy(key):
     theorem = THEOREMS[key]
     for side in (theorem.lhs, theorem.rhs):
@@ -253,7 +254,7 @@ PLAIN = {
     },
     **{
         f"{key}: {side}": (value, THEOREMS[key].model)
-        for key in CLAIMS
+        for key in PROVEN
         for side, value in (("left", THEOREMS[key].lhs), ("right", THEOREMS[key].rhs))
         if isinstance(value, Expression) and plain(value)
     },
@@ -306,3 +307,36 @@ def test_operators_become_noncommutative_words():
     assert isinstance(linearized.training_outputs().rhs, Operator)
     decay = sp.exp(-learning_rate * eigenvalue * time)
     assert converted.has(decay)
+
+
+# Statements that are cited
+
+
+CITED = [key for key, claim in CLAIMS.items() if claim.cited]
+
+
+@pytest.mark.parametrize("key", CITED)
+def test_a_cited_claim_says_where_it_is_from_and_has_no_theorem(key):
+    claim = CLAIMS[key]
+    assert "arXiv" in claim.cited.source
+    assert claim.status is None
+    with pytest.raises(TypeError, match=f"the claim {key} is cited, it has no theorem"):
+        claim.proven()
+    record = claim_record(claim, None)
+    assert record["source"] == claim.cited.source
+    assert record["statement"]["text"].endswith(text(claim.statement()))
+    keys = {claim.statement().key, *(m.statement.key for m in claim.mutants())}
+    assert len(keys) == 1 + len(claim.mutants())
+
+
+def test_a_claim_is_either_derived_or_cited():
+    derived, cited = CLAIMS["eq17"], CLAIMS[CITED[0]]
+    for wrong in ({"theorem": None}, {"cited": cited.cited}):
+        with pytest.raises(ValueError, match="expected a theorem or a source for eq17, and not both"):
+            dataclasses.replace(derived, **wrong)
+
+
+def test_cited_quantities_belong_to_every_layer():
+    quantity = CLAIMS[CITED[0]].statement()
+    assert quantity.at_layer(sp.Symbol("l"), 2) == quantity
+    assert latex(dataclasses.replace(quantity, factor=sp.Rational(1, 2))) == rf"\frac{{1}}{{2}}\,{quantity.symbol}"

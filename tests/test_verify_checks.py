@@ -161,7 +161,7 @@ def test_the_exponent_of_the_fluctuations_is_told_from_wrong_ones(exponent, verd
 
 def test_sampled_fluctuations_follow_the_exact_prediction():
     planned = plans_for(CLAIMS["finite-width.nngp-variance"], INPUTS, 0.02)
-    (plan,) = (p for p in planned if p.check == "rate, one hidden layer, erf")
+    (plan,) = (p for p in planned if p.check == "rate of the root mean square error, one hidden layer, erf")
     for part, expected in zip(plan.parts[:2], plan.predicted, strict=False):
         (moments,) = sample_block(part.ensemble, INPUTS.x, (part.statistic,), 7, 0)
         score = (moments.mean[0] - expected**2) / np.sqrt(moments.variance[0] / moments.count)
@@ -201,7 +201,7 @@ def test_a_wrong_statement_is_refuted_by_the_derivation(key, name):
 def test_a_tampered_derivation_is_refuted_even_if_it_ends_in_the_statement(key):
     claim = CLAIMS[key]
     mutant = claim.mutants()[0].statement
-    right = claim.theorem()
+    right = claim.proven()
     start = reflexivity(right.lhs, right.model) if key.startswith("dual") else right
 
     @rule("a planted step")

@@ -52,7 +52,7 @@ def test_the_list_for_machines_has_every_claim() -> None:
 def test_a_shown_claim_has_its_steps_its_refutation_and_its_last_verdict(run: Path) -> None:
     shown = widelimit("show", "eq71", "--run", run.parent).stdout
     assert CLAIMS["eq71"].title in " ".join(shown.split())
-    assert all(f"{step.rule}:" in shown for step in CLAIMS["eq71"].theorem().steps)
+    assert all(f"{step.rule}:" in shown for step in CLAIMS["eq71"].proven().steps)
     assert "refuted: ill-typed" in shown
     assert all(mutant.name in shown for mutant in CLAIMS["eq71"].mutants())
     assert re.search(r"Last verdict\n  confirmed", shown)
@@ -79,7 +79,9 @@ def test_results_are_the_same_bytes_on_one_and_two_workers(tmp_path: Path) -> No
 def test_the_recorded_command_gives_the_run_again_on_any_machine(run: Path) -> None:
     recorded = json.loads((run / "results.json").read_text(encoding="utf-8"))["run"]["command"]
     assert recorded == "widelimit verify --tier quick --seed 20260101 eq70 eq71"
-    assert runs.command_of((), "deep", 3, "my inputs.npy").endswith("--seed 3 --inputs 'my inputs.npy'")
+    assert runs.command_of((), "deep", 3, 512, "my inputs.npy").endswith(
+        "--seed 3 --widest 512 --inputs 'my inputs.npy'"
+    )
 
 
 def test_verify_prints_verdicts_on_stdout_and_stages_on_stderr(tmp_path: Path) -> None:

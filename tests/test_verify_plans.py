@@ -13,10 +13,11 @@ from derive.mutations import scaled
 from numeric.finite_width import layer_two
 from numeric.kernels import MLP
 from verify import suite
-from verify.ensembles import STATISTICS, Ensemble, Statistic, block_generator, sample_block
+from verify.ensembles import STATISTICS, Ensemble, Statistic, block_key, sample_block
 from verify.execution import SerialExecutor, executor_of
 from verify.inputs import Inputs
-from verify.plans import MODEL_ERROR, RATE, SIGMA_B, SIGMA_W, plans_for
+from verify.planning import MODEL_ERROR, RATE, SIGMA_B, SIGMA_W
+from verify.plans import plans_for
 from verify.suite import Tier, run
 
 INPUTS = Inputs("typed here", np.array([[0.6, -0.8, 1.1], [1.3, 0.4, -0.5], [0.6, -0.8, 1.1]]), ("a", "b", "copy of a"))
@@ -158,13 +159,13 @@ ENSEMBLE = Ensemble("a test", "erf", (4,), 2, 1.4, 0.3, 32)
 
 def test_a_block_depends_on_seed_name_and_number_only():
     draws = {
-        (seed, name, block): block_generator(seed, name, block).standard_normal()
+        (seed, name, block): tuple(block_key(seed, name, block).generate_state(4))
         for seed in (0, 1)
         for name in ("a", "b")
         for block in (0, 1)
     }
     assert len(set(draws.values())) == 8
-    assert block_generator(1, "b", 0).standard_normal() == draws[1, "b", 0]
+    assert tuple(block_key(1, "b", 0).generate_state(4)) == draws[1, "b", 0]
 
 
 def statistics():

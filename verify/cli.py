@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,12 @@ def _options_of_verify(command: Callable[..., int]) -> Callable[..., int]:
             "--run", type=click.Path(path_type=Path), default=LATEST, show_default=True, help="Directory of the run."
         ),
         click.option(
+            "--widest",
+            type=click.IntRange(min=128, max=2**24),
+            metavar="N",
+            help="Follow convergence up to this width. Default: 128 at quick, 4096 at standard, 65536 at deep.",
+        ),
+        click.option(
             "--inputs",
             type=click.Path(path_type=Path),
             help="A .npy array or .csv table of inputs, one per row. Default: digit images.",
@@ -113,6 +120,11 @@ def _options_of_verify(command: Callable[..., int]) -> Callable[..., int]:
             type=click.IntRange(min=1),
             default=cpus,
             help="Processes; the results do not depend on them. Default: one per CPU.",
+        ),
+        click.option(
+            "--executor",
+            metavar="tcp://HOST:PORT",
+            help="A Dask scheduler, whose workers are used instead of --workers.",
         ),
     )
     for option in reversed(options):
@@ -155,14 +167,14 @@ def show(claim: str, run: Path | None) -> int:
     Example: widelimit show eq36
     """
     from derive.lecture import CLAIMS
-    from derive.record import theorem_record
+    from derive.record import claim_record
     from verify.checks.symbolic import printed
     from verify.screen import claim_page
 
     (key,) = _known([claim])
     shown = CLAIMS[key]
     last = _last_verdict(key, run)
-    record = theorem_record(shown.theorem(), key, shown.title, None)
+    record = claim_record(shown, None)
     as_printed = printed(shown, shown.printed).to_json() if shown.printed else None
     console = _console()
     for line in claim_page(shown, record, as_printed, last):
@@ -242,8 +254,9 @@ def derive(ids: tuple[str, ...], out: Path) -> int:
 def verify(ids: tuple[str, ...], as_json: bool, **options: Any) -> int:
     """Verify claims and print the verdicts.
 
-    All claims by default. The run's directory gets results.json, the same for the same seed, inputs and versions, and
-    timings.json.
+    All claims by default. The run's directory gets results.json, the same for the same seed, inputs and versions,
+    timings.json, and blocks.sqlite with everything that was sampled: the same command in the same directory goes on
+    where a run was stopped, however it ended, and a deeper tier adds to what is there.
 
     Example: widelimit verify eq36 eq40 --tier standard --seed 7 --run reports/ntk
     """
@@ -258,21 +271,25 @@ def verify(ids: tuple[str, ...], as_json: bool, **options: Any) -> int:
 
 @main.command()
 @click.argument("run_to_render", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.option("--claim", "ids", metavar="ID", multiple=True, help="Verify this claim only; may be given again.")
 @_options_of_verify
 @click.pass_context
-def report(ctx: click.Context, /, run_to_render: Path | None, **options: Any) -> int:
+def report(ctx: click.Context, /, run_to_render: Path | None, ids: tuple[str, ...], **options: Any) -> int:
     """Write the report of a run.
 
     RUN is a directory or its results.json; without it every claim is verified first. report.html is written beside
     results.json. The last line on standard output is the path of the report.
 
-    Example: widelimit report reports/latest
+    Example: widelimit report --claim "finite-width.*" --widest 1048576 --run reports/convergence
     """
     if run_to_render is None:
-        results, path = _verified((), "report.html", **options)
+        results, path = _verified(ids, "report.html", **options)
         directory = path.parent
     else:
-        given = [name for name in options if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
+        default = click.core.ParameterSource.DEFAULT
+        given = [
+            name for name in ("claim", *options) if ctx.get_parameter_source(_NAMES.get(name, name)) is not default
+        ]
         if given:
             raise UserError(
                 f"expected a run to report or options of a new one, drop one: got {run_to_render} and --{given[0]}"
@@ -286,11 +303,23 @@ def report(ctx: click.Context, /, run_to_render: Path | None, **options: Any) ->
     return runs.outcome(results)
 
 
+_NAMES = {"claim": "ids"}
+"""Parameters of options that have other names."""
+
+
 def _verified(
-    ids: Sequence[str], *more: str, tier: str, seed: int, run: Path, inputs: Path | None, workers: int
+    ids: Sequence[str],
+    *more: str,
+    tier: str,
+    seed: int,
+    run: Path,
+    widest: int | None,
+    inputs: Path | None,
+    workers: int,
+    executor: str | None,
 ) -> tuple[dict[str, Any], Path]:
     """Return the results of a new run and where they were written."""
-    runs.make_ready(run, runs.RESULTS, runs.TIMINGS, *more)
+    runs.make_ready(run, runs.RESULTS, runs.TIMINGS, runs.BLOCKS, *more)
     keys = _known(ids)
     from verify.inputs import default_inputs, read_inputs
 
@@ -303,27 +332,43 @@ def _verified(
     except ValueError as error:
         raise UserError(str(error)) from error
     from verify import suite
-    from verify.execution import executor_of
+    from verify.execution import environment_of, executor_of
+    from verify.store import BlockStore
 
     stages = runs.Stages()
-    with _progress() as progress, executor_of(workers) as executor:
+    with executor_of(workers, executor) as tasks, BlockStore(run / runs.BLOCKS, environment_of(tasks)) as store:
+        if foreign := store.foreign():
+            click.echo(
+                f"{foreign} blocks in {run / runs.BLOCKS} are of other versions or another kind of CPU and not used; "
+                "delete the file if nobody needs them",
+                err=True,
+            )
+        with _progress() as progress:
 
-        def told(stage: str, fraction: float) -> None:
-            stages.enter(stage)
-            progress(stage, fraction)
+            def told(stage: str, fraction: float) -> None:
+                stages.enter(stage)
+                progress(stage, fraction)
 
-        command = runs.command_of(keys if ids else (), tier, seed, inputs.name if inputs else None)
-        results = suite.run(keys, suite.TIERS[tier], seed, chosen, executor, told, command)
+            effort = replace(suite.TIERS[tier], widest=widest) if widest else suite.TIERS[tier]
+            command = runs.command_of(ids and keys, tier, seed, widest, inputs.name if inputs else None)
+            try:
+                results = suite.run(keys, effort, seed, chosen, tasks, told, command, store)
+            except KeyboardInterrupt:
+                if (run / runs.BLOCKS).exists():
+                    click.echo(f"the same command goes on with what is in {run / runs.BLOCKS}", err=True)
+                raise
     stages.enter("writing")
-    return results, runs.write_run(results, stages.seconds, workers, run)
+    return results, runs.write_run(results, stages.seconds, executor or workers, run)
 
 
 def _known(ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids of claims in the registry's order, each once; all if none are given."""
+    """Return the ids of claims in the registry's order, each once; all if none are given, ``topic.*`` for a topic."""
     from derive.lecture import CLAIMS
 
+    topics = {f"{key.partition('.')[0]}.*" for key in CLAIMS if "." in key}
     try:
-        return CLAIMS.selected(ids)
+        given = [[key for key in CLAIMS if key.startswith(i[:-1])] if i in topics else [i] for i in ids]
+        return CLAIMS.selected([key for keys in given for key in keys])
     except KeyError as error:
         raise UserError(f"{error.args[0]} widelimit list shows all") from error
 

@@ -18,18 +18,19 @@ def examined_records(
     """Return the records of the derivations in order, and for each that failed its examination the reason.
 
     Args:
-        ids: ids of claims.
+        ids: ids of claims; cited ones have no derivation.
         executor: where theorems are derived and examined.
         progress: told the id of each claim that is done, and the fraction of all that is done.
     """
-    waiting = {executor.submit(_records, group): group for group in _groups(ids)}
+    proven = [key for key in ids if CLAIMS[key].theorem]
+    waiting = {executor.submit(_records, group): group for group in _groups(proven)}
     found: dict[str, dict[str, Any] | str] = {}
     for done in as_completed(waiting):
         for key, record in zip(waiting[done], done.result(), strict=True):
             found[key] = record
-            progress(key, len(found) / len(ids))
-    refuted = {key: reason for key in ids if isinstance(reason := found[key], str)}
-    return [record for key in ids if isinstance(record := found[key], dict)], refuted
+            progress(key, len(found) / len(proven))
+    refuted = {key: reason for key in proven if isinstance(reason := found[key], str)}
+    return [record for key in proven if isinstance(record := found[key], dict)], refuted
 
 
 def _groups(ids: Sequence[str]) -> list[tuple[str, ...]]:
@@ -51,7 +52,7 @@ def _records(ids: Sequence[str]) -> list[dict[str, Any] | str]:
 
 def _record(key: str) -> dict[str, Any] | str:
     claim = CLAIMS[key]
-    theorem = claim.theorem()
+    theorem = claim.proven()
     try:
         return theorem_record(theorem, key, claim.title, examine(theorem))
     except StepRefuted as error:

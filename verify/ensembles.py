@@ -9,14 +9,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from derive.activations import activation
+from numeric.control_variate import ControlVariate, control_variate
+from numeric.kernels import MLP
 from numeric.lower_functions import lowered_activation
-from numeric.network import NetworkShape, empirical_kernels, empirical_nngp, forward, sample_parameters
+from numeric.matrix_free import keyed_normals, matrix_free_kernels
+from numeric.network import (
+    NetworkShape,
+    empirical_kernels,
+    empirical_nngp,
+    forward,
+    sample_parameters,
+    sampled_kernels,
+)
 from verify.statistics import Moments
 
 FloatArray = NDArray[np.float64]
@@ -48,6 +59,11 @@ class Ensemble:
         layers = len(self.widths) + 1
         return NetworkShape(dimension, self.widths, self.outputs, (self.sigma_w,) * layers, (self.sigma_b,) * layers)
 
+    @property
+    def limit(self) -> MLP:
+        """Return the network of infinite width."""
+        return MLP(self.activation, len(self.widths), self.sigma_w, self.sigma_b)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statistic:
@@ -65,6 +81,11 @@ class Statistic:
     target: FloatArray
     scale: FloatArray
 
+    def same_as(self, other: Statistic) -> bool:
+        """Return whether another statistic is the same: plans of several claims may ask for one."""
+        arrays = zip((self.centre, self.target, self.scale), (other.centre, other.target, other.scale), strict=True)
+        return self.name == other.name and all(np.array_equal(one, two) for one, two in arrays)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
@@ -74,12 +95,14 @@ class Sample:
         outputs: (n_networks, outputs, n_points).
         nngp: (n_networks, n_points, n_points).
         ntk: (n_networks, n_points, n_points, outputs, outputs).
+        control: a control variate for the bias of the NNGP kernel, (n_networks, n_points, n_points).
         pairs: rows of all pairs of inputs.
     """
 
     outputs: FloatArray
     nngp: FloatArray
     ntk: FloatArray
+    control: FloatArray
     pairs: tuple[NDArray[np.intp], NDArray[np.intp]]
 
     def at_pairs(self, matrices: FloatArray) -> FloatArray:
@@ -124,6 +147,41 @@ def _squared_spread(sample: Sample, centre: FloatArray) -> FloatArray:
     return _over_outputs(deviation**2, sample)
 
 
+CONTROL_VARIATE = "control variate of the bias of nngp"
+PROJECTED_BIAS = f"projection of the {CONTROL_VARIATE}"
+KERNELS = "nngp", "ntk", "ntk between outputs"
+"""The NNGP kernel, the tangent kernel of one output, and that of two different ones."""
+
+
+def moment_name(kernel: str, power: int, single: bool) -> str:
+    """Return the name of the first or second moment of a kernel about a centre, at single inputs or at all pairs."""
+    return (
+        f"{('deviation', 'squared deviation')[power - 1]} of {kernel}{' at single inputs' if single else ' at pairs'}"
+    )
+
+
+def _of_kernel(sample: Sample, kernel: str) -> FloatArray:
+    """Return a kernel with its versions for different outputs on the last axis, shape (n_networks, p, p, versions)."""
+    if kernel == "nngp":
+        return sample.nngp[..., None]
+    if kernel == "ntk":
+        return np.asarray(np.einsum("nabkk->nabk", sample.ntk))
+    rows, columns = np.nonzero(~np.eye(sample.ntk.shape[-1], dtype=bool))
+    return np.asarray(sample.ntk[..., rows, columns])
+
+
+def _moment(kernel: str, power: int, single: bool) -> Callable[[Sample, FloatArray], FloatArray]:
+    """Return the statistic that is a power of the deviation of a kernel from the centre, averaged over outputs."""
+
+    def statistic(sample: Sample, centre: FloatArray) -> FloatArray:
+        places = np.diag_indices(sample.nngp.shape[-1]) if single else sample.pairs
+        deviations = _of_kernel(sample, kernel)[:, places[0], places[1]] - centre[:, None]
+        result: FloatArray = np.mean(deviations**power, axis=-1)
+        return result
+
+    return statistic
+
+
 def _joint_spread(sample: Sample, centre: FloatArray) -> FloatArray:
     """Return products of the deviations of both kernels of one output from their means."""
     tangent = sample.at_pairs(np.einsum("nabkk->nab", sample.ntk)) / sample.ntk.shape[-1]
@@ -131,11 +189,18 @@ def _joint_spread(sample: Sample, centre: FloatArray) -> FloatArray:
     return result
 
 
-def _mean_relative(squares: FloatArray, scale: FloatArray) -> FloatArray:
-    """Return the mean over entries of squared deviations relative to the squared scale of their pair, (n, 1)."""
-    repeated = np.tile(scale**2, squares.shape[1] // len(scale))
-    result: FloatArray = np.mean(squares / repeated, axis=1, keepdims=True)
-    return result
+def error_name(kernel: str) -> str:
+    """Return the name of the mean over pairs of the squared deviation of a kernel, relative to a scale."""
+    return f"squared error of {kernel}"
+
+
+def _error(kernel: str) -> Callable[[Sample, FloatArray], FloatArray]:
+    squares = _moment(kernel, 2, single=False)
+
+    def statistic(sample: Sample, centre: FloatArray) -> FloatArray:
+        return np.asarray(np.mean(squares(sample, centre[0]) / centre[1] ** 2, axis=1, keepdims=True))
+
+    return statistic
 
 
 STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
@@ -147,21 +212,24 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "squared spread of nngp": lambda s, centre: (s.at_pairs(s.nngp) - centre) ** 2,
     "squared spread of ntk": _squared_spread,
     "product of deviations of nngp and ntk": _joint_spread,
-    "squared error of nngp": lambda s, centre: _mean_relative((s.at_pairs(s.nngp) - centre[0]) ** 2, centre[1]),
-    "squared error of ntk": lambda s, centre: _mean_relative(_squared_spread(s, centre[0]), centre[1]),
+    CONTROL_VARIATE: lambda s, centre: s.at_pairs(s.control),
+    PROJECTED_BIAS: lambda s, centre: (s.at_pairs(s.control) @ centre)[:, None],
+    **{error_name(kernel): _error(kernel) for kernel in KERNELS},
+    **{
+        moment_name(kernel, power, single): _moment(kernel, power, single)
+        for kernel in KERNELS
+        for power in (1, 2)
+        for single in (True, False)
+    },
 }
 """Statistics of a sample, each (n_networks, entries)."""
 
 
-_NOT_NEEDED: FloatArray = np.empty((0, 0, 0, 0, 0))
-"""Stands for what no statistic of a sample asks for, which is not computed."""
-
-
-def block_generator(seed: int, name: str, block: int) -> np.random.Generator:
-    """Return the random numbers of one block, keyed by seed, ensemble and block."""
+def block_key(seed: int, name: str, block: int) -> np.random.SeedSequence:
+    """Return the key of one block, of seed, ensemble and block."""
     digest = hashlib.sha256(name.encode()).digest()
     words = [int.from_bytes(digest[n : n + 4], "little") for n in range(0, 32, 4)]
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *words], spawn_key=(block,))))
+    return np.random.SeedSequence([seed, *words], spawn_key=(block,))
 
 
 def sample_block(
@@ -169,19 +237,51 @@ def sample_block(
 ) -> tuple[Moments, ...]:
     """Return the power sums of each statistic over one block of networks."""
     with threadpool_limits(1):  # products on several threads round differently
-        shape = ensemble.shape(x.shape[1])
-        rng = block_generator(seed, ensemble.name, block)
-        parameters = sample_parameters(shape, ensemble.block_size, rng)
-        phi, dphi = lowered_activation(activation(ensemble.activation))
-        layers = len(ensemble.widths)
-        networks = shape, parameters, x, [phi] * layers
-        names = " ".join(statistic.name for statistic in statistics)
-        outputs = nngp = ntk = _NOT_NEEDED
-        if "units" in names:
-            outputs = forward(*networks)[-1]
-        if "ntk" in names:
-            nngp, ntk = empirical_kernels(*networks, [dphi] * layers)
-        elif "nngp" in names:
-            nngp = empirical_nngp(*networks)
-        sample = Sample(outputs, nngp, ntk, np.tril_indices(len(x)))
+        sample = _sample(ensemble, x, " ".join(statistic.name for statistic in statistics), seed, block)
         return tuple(Moments.of(STATISTICS[s.name](sample, s.centre) / s.scale, s.target / s.scale) for s in statistics)
+
+
+_WIDE = 256
+"""Hidden width from which on networks are sampled without weight matrices; chosen, near the crossover."""
+_NOT_NEEDED: FloatArray = np.empty((0, 0, 0, 0, 0))
+"""Stands for what no statistic of a sample asks for, which is not computed."""
+
+
+def _sample(ensemble: Ensemble, x: FloatArray, names: str, seed: int, block: int) -> Sample:
+    """Return what the networks of a block show of what is named."""
+    shape, layers, pairs = ensemble.shape(x.shape[1]), len(ensemble.widths), np.tril_indices(len(x))
+    phi, dphi = lowered_activation(activation(ensemble.activation))
+    networks = [phi] * layers, [dphi] * layers
+    key = block_key(seed, ensemble.name, block)
+    if max(ensemble.widths, default=0) >= _WIDE:
+        distinct, place = np.unique(x, axis=0, return_inverse=True)
+        kernels = matrix_free_kernels(shape, distinct, *networks, ensemble.block_size, keyed_normals(key))
+        rows, columns = place.ravel()[:, None], place.ravel()
+        outputs, nngp, ntk, every = (
+            kernels.outputs[:, :, columns],
+            kernels.nngp[:, rows, columns],
+            kernels.ntk[:, rows, columns],
+            kernels.layers[:, :, rows, columns],
+        )
+    else:
+        rng = np.random.Generator(np.random.Philox(key))
+        parameters = sample_parameters(shape, ensemble.block_size, rng)
+        outputs = nngp = ntk = every = _NOT_NEEDED
+        if "units" in names:
+            outputs = forward(shape, parameters, x, networks[0])[-1]
+        if CONTROL_VARIATE in names:
+            kernels = sampled_kernels(shape, parameters, x, *networks)
+            nngp, ntk, every = kernels.nngp, kernels.ntk, kernels.layers
+        elif "ntk" in names:
+            nngp, ntk = empirical_kernels(shape, parameters, x, *networks)
+        elif "nngp" in names:
+            nngp = empirical_nngp(shape, parameters, x, networks[0])
+    control = _NOT_NEEDED
+    if CONTROL_VARIATE in names:
+        control = _control_variate(ensemble.limit, x.tobytes(), x.shape)(every)
+    return Sample(outputs, nngp, ntk, control, pairs)
+
+
+@cache
+def _control_variate(limit: MLP, x: bytes, shape: tuple[int, ...]) -> ControlVariate:
+    return control_variate(limit, np.frombuffer(x).reshape(shape))

@@ -191,6 +191,7 @@ class ClaimResult:
     derivation: dict[str, Any] | None
     checks: tuple[CheckResult, ...]
     printed: PrintedResult | None
+    source: str | None = None
     resting: tuple[str, ...] = field(default=())
 
     @property
@@ -217,6 +218,7 @@ class ClaimResult:
             "assumptions": list(self.assumptions),
             "limits": list(self.limits),
             "derivation": self.derivation,
+            "source": self.source,
             "checks": [check.to_json() for check in self.checks],
             "printed": None if self.printed is None else self.printed.to_json(),
         }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
-RESULTS, TIMINGS = "results.json", "timings.json"
+RESULTS, TIMINGS, BLOCKS = "results.json", "timings.json", "blocks.sqlite"
 
 EXPECTED, WRONG, OPEN = 0, 3, 4
 """What a run comes to: all as expected, something that should hold refuted, something only left open."""
@@ -72,16 +72,18 @@ def make_ready(directory: Path, *names: str) -> None:
         raise UserError(f"cannot write to {directory}: {error.strerror}; {advice}") from error
 
 
-def command_of(ids: Sequence[str], tier: str, seed: int, inputs: str | None) -> str:
+def command_of(ids: Sequence[str], tier: str, seed: int, widest: int | None, inputs: str | None) -> str:
     """Return the command that gives the same results again, the same on every machine.
 
     Args:
         ids: the claims; empty for all.
         tier: its name.
         seed: as given.
+        widest: as given, or None.
         inputs: name of the file of inputs without its directory, or None.
     """
     words = ["widelimit", "verify", "--tier", tier, "--seed", str(seed)]
+    words += ["--widest", str(widest)] if widest else []
     words += ["--inputs", inputs] if inputs else []
     return shlex.join([*words, *ids])
 
@@ -91,10 +93,10 @@ def to_text(results: Mapping[str, Any]) -> str:
     return json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def write_run(results: Mapping[str, Any], stages: Mapping[str, float], workers: int, directory: Path) -> Path:
+def write_run(results: Mapping[str, Any], stages: Mapping[str, float], workers: int | str, directory: Path) -> Path:
     """Write the results and the times of a run, each file whole or not at all; return the path of the results.
 
-    Times and workers differ from run to run and stay out of the results.
+    Times and workers, a number or the address of a cluster, differ from run to run and stay out of the results.
     """
     from verify.report.files import write_whole  # the package brings the plots along, which reading does not need
 

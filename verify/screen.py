@@ -74,15 +74,14 @@ def claim_page(
     where = f"{equations} {claim.equation}{section}: {claim.status}" if claim.equation else f"{claim.status or BEYOND}"
     yield Text(f"{where}; {claim.kind}")
     yield from _part("Statement", [record["statement"]["text"]])
-    yield from _part("Where", [item["text"] for item in record["where"]])
+    yield from _part("Where", [item["text"] for item in record.get("where", ())])
     yield from _part("Assumptions", record["assumptions"])
     yield from _part("Limits", record["limits"])
     yield from _part("Rests on", [", ".join(claim.rests_on)] if claim.rests_on else [])
-    yield Text("\nDerivation", "bold")
-    yield _indented(Text(record["start"]["text"]))
-    for step in record["steps"]:
-        yield _indented(Text.assemble((step["rule"], "cyan"), (f": {step['why']}", "dim")), 4)
-        yield _indented(Text(f"{step['relation']} {step['text']}"))
+    if claim.cited:
+        yield from _part("Not derived here", [f"source: {claim.cited.source}"])
+    else:
+        yield from _derivation(record)
     if as_printed is not None:
         yield Text("\nAs the lecture prints it", "bold")
         yield _indented(Text(as_printed["statement"]["text"]))
@@ -92,6 +91,14 @@ def claim_page(
     yield Text("\nLast verdict", "bold")
     for line in last:
         yield _indented(line)
+
+
+def _derivation(record: Mapping[str, Any]) -> Iterator[RenderableType]:
+    yield Text("\nDerivation", "bold")
+    yield _indented(Text(record["start"]["text"]))
+    for step in record["steps"]:
+        yield _indented(Text.assemble((step["rule"], "cyan"), (f": {step['why']}", "dim")), 4)
+        yield _indented(Text(f"{step['relation']} {step['text']}"))
 
 
 def last_verdict(results: Mapping[str, Any], directory: Path, key: str) -> Iterator[RenderableType]:

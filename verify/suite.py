@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, as_completed, wait
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from derive.claim import Claim, Observable
 from derive.lecture import CLAIMS
-from derive.record import limits, theorem_record, typeset
+from derive.record import claim_record, typeset
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
 from verify.checks.symbolic import printed, symbolic
 from verify.ensembles import Ensemble, Statistic, sample_block
 from verify.error_budget import ErrorBudget
 from verify.inputs import Inputs
-from verify.plans import SIGMA_B, SIGMA_W, Plan, plans_for
+from verify.planning import SIGMA_B, SIGMA_W, Plan
+from verify.plans import plans_for
 from verify.record import SCHEMA, CheckResult, ClaimResult
 from verify.statistics import Moments
+from verify.store import BlockStore, environment, specification, versions
 from verify.verdict import Verdict
 
 FALSE_ALARMS = 1e-6
 """Probability that any verdict of a run is wrong, shared among its checks."""
-PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "scikit-learn", "widelimit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +40,23 @@ class Tier:
         resolution: smallest relative deviation that must not be confirmed.
         first_blocks: blocks of every ensemble at the first look; doubled at every further one.
         looks: most looks.
+        widest: up to which width convergence is followed.
     """
 
     name: str
     resolution: float
     first_blocks: int
     looks: int
+    widest: int = 128
 
 
 TIERS = {
     tier.name: tier
-    for tier in (Tier("quick", 0.02, 32, 9), Tier("standard", 0.01, 64, 10), Tier("deep", 0.002, 256, 14))
+    for tier in (
+        Tier("quick", 0.02, 32, 9),
+        Tier("standard", 0.01, 64, 10, 2**12),
+        Tier("deep", 0.002, 256, 14, 2**16),
+    )
 }
 
 Progress = Callable[[str, float], None]
@@ -62,60 +66,123 @@ Progress = Callable[[str, float], None]
 Place = tuple[Ensemble, int]
 """An ensemble and the number of one of its statistics."""
 _BLOCKS_OF_A_TASK = 8
+"""A unit of work and of what is written at once: some tenths of a second (chosen)."""
+_TASKS_AHEAD = 512
+"""Tasks handed over and not yet kept: enough for a cluster, few enough for the memory (chosen)."""
+
+
+def _in_memory() -> BlockStore:
+    return BlockStore(None, environment())
 
 
 @dataclass
 class _Ensembles:
-    """The ensembles of a run with what was sampled so far of each statistic, block by block in order."""
+    """The ensembles of a run with what was sampled so far of each statistic, block by block in order.
+
+    Attributes:
+        inputs: what the networks are evaluated on.
+        seed: key of all random numbers.
+        store: where blocks are kept, and found if they were sampled before.
+        statistics: of each ensemble.
+        totals: moments over the first blocks of each statistic.
+        merged: number of these blocks.
+        until: number of blocks that the totals may include at this look; the store may have more.
+        specifications: under which the store knows the statistics.
+    """
 
     inputs: Inputs
     seed: int
+    store: BlockStore = field(default_factory=_in_memory)
     statistics: dict[Ensemble, list[Statistic]] = field(default_factory=dict)
     totals: dict[Place, Moments] = field(default_factory=dict)
+    merged: dict[Place, int] = field(default_factory=dict)
+    until: int = 0
+    specifications: dict[Place, str] = field(default_factory=dict)
 
     def places(self, plan: Plan) -> tuple[Place, ...]:
         """Return where the moments of each part of a plan are found, registering its statistics."""
         found = []
         for part in plan.parts:
             kept = self.statistics.setdefault(part.ensemble, [])
-            if not any(s is part.statistic for s in kept):
+            if not any(s.same_as(part.statistic) for s in kept):
                 kept.append(part.statistic)
-            found.append((part.ensemble, next(n for n, s in enumerate(kept) if s is part.statistic)))
+            found.append((part.ensemble, next(n for n, s in enumerate(kept) if s.same_as(part.statistic))))
         return tuple(found)
 
+    def sample(self, executor: Executor, needed: Sequence[Place], blocks: range) -> Iterator[float]:
+        """Bring the totals of the statistics that are needed up to the end of further blocks; yield the fraction done.
+
+        What a task found is kept as soon as it is there.
+        """
+        waiting: dict[Future[Any], list[Place]] = {}
+        for start in blocks[::_BLOCKS_OF_A_TASK]:
+            chunk = range(start, min(start + _BLOCKS_OF_A_TASK, blocks.stop))
+            waiting |= self.submit(executor, needed, chunk)
+            ahead = _TASKS_AHEAD if chunk.stop < blocks.stop else 0
+            while done := wait(waiting, None if len(waiting) > ahead else 0, FIRST_COMPLETED).done:
+                for future in done:
+                    self.add(waiting.pop(future), future.result())
+                yield (min(self.merged.get(place, 0) for place in needed) - blocks.start) / len(blocks)
+        assert all(self.merged[place] == blocks.stop for place in needed)
+
     def submit(self, executor: Executor, needed: Sequence[Place], blocks: range) -> dict[Future[Any], list[Place]]:
-        """Return futures of further blocks of the statistics that are needed, in order of blocks."""
+        """Merge those of the further blocks that are in the store; return futures of the others, in order of blocks."""
+        self.until = blocks.stop
         waiting: dict[Future[Any], list[Place]] = {}
         for ensemble in dict.fromkeys(e for e, _ in needed):
             wanted = [place for place in needed if place[0] == ensemble]
-            statistics = tuple(self.statistics[ensemble][n] for _, n in wanted)
-            for start in blocks[::_BLOCKS_OF_A_TASK]:
-                chunk = range(start, min(start + _BLOCKS_OF_A_TASK, blocks.stop))
-                future = executor.submit(_sample_blocks, ensemble, self.inputs.x, statistics, self.seed, chunk)
-                waiting[future] = wanted
+            known = {place: self.store.numbers(self._specification(place), blocks) for place in wanted}
+            tasks: dict[tuple[Place, ...], list[int]] = {}
+            for block in blocks:
+                if missing := tuple(place for place in wanted if block not in known[place]):
+                    tasks.setdefault(missing, []).append(block)
+            for missing, numbers in tasks.items():
+                statistics = tuple(self.statistics[ensemble][n] for _, n in missing)
+                for first in range(0, len(numbers), _BLOCKS_OF_A_TASK):
+                    chunk = numbers[first : first + _BLOCKS_OF_A_TASK]
+                    future = executor.submit(_sample_blocks, ensemble, self.inputs.x, statistics, self.seed, chunk)
+                    waiting[future] = list(missing)
+            self._merge(wanted)
         return waiting
 
-    def add(self, wanted: Sequence[Place], found: Sequence[tuple[Moments, ...]]) -> None:
-        """Merge the moments of further blocks one by one, so that the sums do not depend on how blocks were grouped."""
-        for block in found:
-            for place, moments in zip(wanted, block, strict=True):
+    def add(self, wanted: Sequence[Place], found: Sequence[tuple[int, tuple[Moments, ...]]]) -> None:
+        """Keep further blocks, and merge those whose turn it is."""
+        self.store.keep([self._specification(place) for place in wanted], found)
+        self._merge(wanted)
+
+    def _merge(self, places: Sequence[Place]) -> None:
+        """Merge stored blocks one by one and in order, so that the sums do not depend on how and when they came."""
+        for place in places:
+            due = self.merged.get(place, 0)
+            for block, moments in self.store.moments(self._specification(place), range(due, self.until)):
+                if block != due:
+                    break
                 before = self.totals.get(place)
                 self.totals[place] = moments if before is None else before + moments
+                due = self.merged[place] = block + 1
+
+    def _specification(self, place: Place) -> str:
+        if place not in self.specifications:
+            ensemble, number = place
+            self.specifications[place] = specification(
+                ensemble=ensemble, statistic=self.statistics[ensemble][number], inputs=self.inputs.x, seed=self.seed
+            )
+        return self.specifications[place]
 
 
 def _sample_blocks(
-    ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, blocks: range
-) -> list[tuple[Moments, ...]]:
-    return [sample_block(ensemble, x, statistics, seed, block) for block in blocks]
+    ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, blocks: Sequence[int]
+) -> list[tuple[int, tuple[Moments, ...]]]:
+    return [(block, sample_block(ensemble, x, statistics, seed, block)) for block in blocks]
 
 
-def _deterministic(ids: Sequence[str]) -> list[tuple[CheckResult, CheckResult | None, dict[str, Any], Any]]:
+def _deterministic(ids: Sequence[str]) -> list[tuple[CheckResult | None, CheckResult | None, dict[str, Any], Any]]:
     """Return symbolic check, precision check, derivation record and printed result of each claim."""
     results = []
     for key in ids:
         claim = CLAIMS[key]
-        check, examination = symbolic(claim)
-        record = theorem_record(claim.theorem(), key, claim.title, examination)
+        check, examination = symbolic(claim) if claim.theorem else (None, None)
+        record = claim_record(claim, examination)
         as_printed = printed(claim, claim.printed) if claim.printed else None
         results.append((check, precision(claim), record, as_printed))
     return results
@@ -132,7 +199,14 @@ def _task_groups(ids: Sequence[str]) -> list[list[str]]:
 
 
 def run(
-    ids: Sequence[str], tier: Tier, seed: int, inputs: Inputs, executor: Executor, progress: Progress, command: str
+    ids: Sequence[str],
+    tier: Tier,
+    seed: int,
+    inputs: Inputs,
+    executor: Executor,
+    progress: Progress,
+    command: str,
+    store: BlockStore | None = None,
 ) -> dict[str, Any]:
     """Return the run record of the claims: the same for the same seed, inputs and versions.
 
@@ -144,18 +218,20 @@ def run(
         executor: where blocks and checks run.
         progress: told what is happening.
         command: how to get these numbers again.
+        store: where blocks are kept as they come, and found instead of sampled again; in memory if not given.
 
     Raises:
         KeyError: for an unknown id.
+        UserError: if the store cannot be used, or what runs tasks is lost.
     """
     keys = CLAIMS.selected(ids)
     waiting = {executor.submit(_deterministic, group): group for group in _task_groups(keys)}
     plans: list[Plan] = []
     for number, key in enumerate(keys):
         progress(f"planning {key}", number / len(keys))
-        plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution))
+        plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution, tier.widest))
     budget = ErrorBudget.share(FALSE_ALARMS, [plan.name for plan in plans]) if plans else None
-    sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress)
+    sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress, store)
     deterministic: dict[str, Any] = {}
     for done in as_completed(waiting):
         deterministic.update(zip(waiting[done], done.result(), strict=True))
@@ -174,6 +250,7 @@ def run(
         "schema": SCHEMA,
         "run": {
             "tier": tier.name,
+            "widest": tier.widest,
             "seed": seed,
             "inputs": {
                 "source": inputs.source,
@@ -192,13 +269,6 @@ def run(
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that numbers depend on."""
-    return {"python": platform.python_version(), "machine": platform.machine(), "system": sys.platform} | {
-        name: version(name) for name in PACKAGES
-    }
-
-
 def _sampled(
     plans: Sequence[Plan],
     budget: ErrorBudget | None,
@@ -207,9 +277,10 @@ def _sampled(
     inputs: Inputs,
     executor: Executor,
     progress: Progress,
+    store: BlockStore | None = None,
 ) -> list[tuple[str, CheckResult]]:
     """Return the result of every plan, looking at doubling samples until all are decided or the tier is used up."""
-    ensembles = _Ensembles(inputs, seed)
+    ensembles = _Ensembles(inputs, seed, store or _in_memory())
     places = [ensembles.places(plan) for plan in plans]
     results: dict[int, CheckResult] = {}
     sampled = 0
@@ -224,12 +295,10 @@ def _sampled(
         blocks = range(sampled, tier.first_blocks << look)
         sampled = blocks.stop
         needed = list(dict.fromkeys(place for n in undecided for place in places[n]))
-        waiting = ensembles.submit(executor, needed, blocks)
-        decided = len(plans) - len(undecided)
-        for count, _ in enumerate(as_completed(waiting), start=1):
-            progress(f"sampling, look {look + 1}: {decided} of {len(plans)} checks decided", count / len(waiting))
-        for future, wanted in waiting.items():
-            ensembles.add(wanted, future.result())
+        stage = f"sampling, look {look + 1}: {len(plans) - len(undecided)} of {len(plans)} checks decided"
+        progress(stage, 0.0)
+        for fraction in ensembles.sample(executor, needed, blocks):
+            progress(stage, fraction)
         for n in undecided:
             assert budget is not None  # there are plans, so there is a budget
             moments = tuple(ensembles.totals[place] for place in places[n])
@@ -239,7 +308,6 @@ def _sampled(
 
 def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) -> ClaimResult:
     check, precise, record, as_printed = deterministic
-    theorem = claim.theorem()
     return ClaimResult(
         id=claim.id,
         title=claim.title,
@@ -250,8 +318,9 @@ def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) 
         status_as_printed=None if claim.status is None else str(claim.status),
         rests_on=claim.rests_on,
         assumptions=tuple(record["assumptions"]),
-        limits=tuple(limits(theorem)),
-        derivation=record,
+        limits=tuple(record["limits"]),
+        derivation=record if claim.theorem else None,
+        source=claim.cited.source if claim.cited else None,
         checks=tuple(c for c in (check, precise, *sampled) if c is not None),
         printed=as_printed,
     )

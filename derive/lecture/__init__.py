@@ -2,9 +2,17 @@
 
 from derive.claim import Registry
 from derive.duals import claims as duals
-from derive.lecture import finite_width, linearized, nngp, ntk
+from derive.lecture import deep_networks, finite_width, linearized, nngp, ntk
 
-CLAIMS = Registry(nngp.CLAIMS, ntk.CLAIMS, linearized.CLAIMS, finite_width.CLAIMS, duals.CLAIMS, made=duals.claim_made)
+CLAIMS = Registry(
+    nngp.CLAIMS,
+    ntk.CLAIMS,
+    linearized.CLAIMS,
+    finite_width.CLAIMS,
+    deep_networks.CLAIMS,
+    duals.CLAIMS,
+    made=duals.claim_made,
+)
 """Every claim by id, and ``dual.EXPRESSION`` for any activation."""
 
 __all__ = ["CLAIMS"]

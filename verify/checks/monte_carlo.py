@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from verify.error_budget import look_alpha
-from verify.plans import RATE, Plan
+from verify.planning import Plan
 from verify.record import CheckResult, Curve, Entry, MutantResult, Series
 from verify.statistics import Interval, Moments, combination_interval, decide, excludes, slope_interval
 from verify.verdict import Verdict
@@ -17,6 +17,10 @@ from verify.verdict import Verdict
 ROUNDING = 1e-12
 """Relative rounding error granted to a kernel of a sampled network that is not random (chosen: 5e3 units in the last
 place, for sums of at most a few hundred products)."""
+BIAS_RATE = -1.0
+CLEAR, FEWEST, FITTED, SHOWN = 3.0, 300, 3, 5.0
+"""Standard errors that a mean must be from zero, and networks that it must be of, to be fitted; parameters of the fit;
+standard errors that are drawn, to be seen at all on a logarithmic scale. Chosen, but for the number of parameters."""
 
 
 def judge(plan: Plan, moments: tuple[Moments, ...], alpha: float, look: int) -> CheckResult:
@@ -41,7 +45,7 @@ def judge(plan: Plan, moments: tuple[Moments, ...], alpha: float, look: int) -> 
     if verdict is Verdict.CONFIRMED and any(not (m.killed or m.equivalent) for m in mutants):
         verdict = Verdict.INCONCLUSIVE
     worst = int(np.argmax(np.abs(interval.estimate)))
-    targets = plan.parts[0].statistic.target if plan.kind != "convergence" else np.array([RATE])
+    targets = plan.parts[0].statistic.target if plan.kind != "convergence" else np.array([plan.rate])
     return CheckResult(
         name=plan.check,
         kind=plan.kind,
@@ -86,28 +90,25 @@ def _mutant(plan: Plan, interval: Interval, number: int) -> MutantResult:
 
 
 def _exponent(plan: Plan, moments: tuple[Moments, ...], level: float) -> tuple[Interval, tuple[Series, ...]]:
-    """Return the interval of (exponent + 1/2) of the root mean square error, and the picture of it."""
+    """Return the interval of the exponent less the claimed one, and the picture of it.
+
+    Means of squares are followed by their roots. A mean that is not clearly positive has no logarithm, and that of few
+    networks has no standard error to rely on: such widths are drawn and not fitted.
+    """
+    power = 1 if plan.rate == BIAS_RATE else 2
     widths = np.array([part.ensemble.widths[0] for part in plan.parts], dtype=float)
     means = np.array([m.mean[0] for m in moments])
-    relative = np.array([np.sqrt(m.variance[0] / m.count) / m.mean[0] for m in moments])
-    exponent, _, _ = slope_interval(widths, np.log(means) / 2, relative / 2, level)
-    interval = _shifted(exponent, np.array([RATE]))
-    rms = np.sqrt(means)
-    band = 5.0 * relative / 2  # five standard errors, to be seen at all on a log scale
+    errors = np.array([np.sqrt(m.variance[0] / m.count) for m in moments])
+    clear = (errors > 0) & (means > CLEAR * errors) & (np.array([m.count for m in moments]) >= FEWEST)
+    interval = Interval(*(np.array([v]) for v in (-np.inf, np.inf, 0.0)))
+    if clear.sum() > FITTED:
+        relative = errors[clear] / means[clear] / power
+        exponent, _, _ = slope_interval(widths[clear], np.log(means[clear]) / power, relative, level)
+        interval = _shifted(exponent, np.array([plan.rate]))
+    sizes, low, high = (np.maximum(means + side * SHOWN * errors, 0.0) ** (1 / power) for side in (0, -1, 1))
     curves = [
-        Curve(
-            "sampled, with five standard errors",
-            tuple(rms),
-            "measured",
-            tuple(rms * (1 - band)),
-            tuple(rms * (1 + band)),
-        )
+        Curve("sampled, with five standard errors", tuple(sizes), "measured", tuple(low), tuple(high)),
+        Curve(plan.prediction, plan.predicted, "predicted"),
     ]
-    if plan.predicted:
-        curves.append(Curve("exact prediction", plan.predicted, "predicted"))
-    else:
-        anchor = rms[-1] * np.sqrt(widths[-1])
-        curves.append(Curve("slope -1/2 through the last point", tuple(anchor / np.sqrt(widths)), "guide"))
-    what = "Θ̂" if "ntk" in plan.parts[0].statistic.name else "K̂"
-    title = f"Relative root mean square error of {what}: {plan.check.removeprefix('rate, ')}"
-    return interval, (Series(title, "width N", "error", tuple(widths), tuple(curves)),)
+    title = plan.check.removeprefix("rate of the ").capitalize()
+    return interval, (Series(title, "width N", "error, relative", tuple(widths), tuple(curves)),)

@@ -25,7 +25,7 @@ from numeric.certified import precise_closed_form
 from numeric.kernels import MLP
 from numeric.linearized import evaluate
 from numeric.lower_duals import LoweredMean, lowered_dual
-from verify.plans import EQUIVALENT, SIGMA_B, SIGMA_W
+from verify.planning import EQUIVALENT, SIGMA_B, SIGMA_W
 from verify.record import CheckResult, Digits, Entry, MutantResult
 from verify.verdict import Verdict, combine
 
@@ -111,7 +111,7 @@ must not pass (chosen: some mutants differ in the far tail only)."""
 
 def _dual(claim: Claim) -> CheckResult:
     """Hold the float64 function that kernels use, and mutants of the formula, against certified integrals."""
-    theorem = claim.theorem()
+    theorem = claim.proven()
     term = theorem.lhs
     if not isinstance(term, GaussianMean):
         raise TypeError(f"the claim {claim.id} is not about a dual")
@@ -245,7 +245,7 @@ _TIMES = {"late": 400.0, "generic": 1.3}
 
 
 def _flow(claim: Claim) -> CheckResult:
-    theorem = claim.theorem()
+    theorem = claim.proven()
     late = theorem.relation == "→"
     time = _TIMES["late" if late else "generic"]
     expected: list[Any] = []

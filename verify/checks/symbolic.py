@@ -22,7 +22,7 @@ UNIT = "exact"
 
 def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
     """Return the symbolic check of a claim, with the record of the examination if it passed."""
-    theorem = claim.theorem()
+    theorem = claim.proven()
     try:
         examination = examine(theorem)
     except StepRefuted as error:
@@ -48,7 +48,11 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
 
 def claims_with_right_side(term: Term, but: str) -> tuple[str, ...]:
     """Return the ids of the other claims whose derivation ends in the same term: what the machine finds to be equal."""
-    return tuple(key for key, claim in CLAIMS.items() if key != but and claim.derived(claim.theorem()).key == term.key)
+    return tuple(
+        key
+        for key, claim in CLAIMS.items()
+        if key != but and claim.theorem and claim.derived(claim.proven()).key == term.key
+    )
 
 
 def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: Term) -> MutantResult:
@@ -83,7 +87,7 @@ def _result(verdict: Verdict, instances: int, note: str, mutants: tuple[MutantRe
 
 def printed(claim: Claim, as_printed: Printed) -> PrintedResult:
     """Return what becomes of a statement as the lecture prints it: refuted by an instance, or as ill-typed."""
-    theorem = claim.theorem()
+    theorem = claim.proven()
     try:
         wrong = as_printed.evaluate()
     except IllTyped as error:

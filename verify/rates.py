@@ -1,0 +1,118 @@
+"""Convergence along widths: how fast fluctuations and bias of the empirical kernels fall, beside what is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derive.claim import Claim, Observable
+from numeric.finite_width import layer_two
+from verify.deep_plans import coefficients, deep_ensemble
+from verify.ensembles import PROJECTED_BIAS, Ensemble, Statistic, error_name
+from verify.inputs import Inputs
+from verify.planning import (
+    ACTIVATIONS,
+    DEEP_WIDTHS,
+    RATE,
+    Part,
+    Plan,
+    PlannedMutant,
+    expression,
+    network,
+    one_hidden,
+    scale_of,
+)
+
+FloatArray = NDArray[np.float64]
+
+ALLOWED, RESOLUTION = 0.05, 0.25
+"""Error of an exponent of the fitted model that is allowed (chosen), and half the distance of the nearest wrong one."""
+WIDER, FACTOR = 256, 4
+"""The first width beyond those of every run, and the ratio of the next ones; chosen: 2^20 is among them."""
+EXACT, LEADING = "exact prediction", "prediction to leading order in 1/N"
+
+
+def widths_up_to(widest: int) -> tuple[int, ...]:
+    """Return the widths of a study: those of every run, and wider ones up to a width."""
+    widths, width = list(DEEP_WIDTHS), WIDER
+    while width <= widest:
+        widths.append(width)
+        width *= FACTOR
+    return tuple(widths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """What is followed along widths: of which kernel, in networks of which depth."""
+
+    kernel: str
+    hidden_layers: int
+
+
+_BY_OBSERVABLE: Mapping[Observable, _Study] = {
+    Observable.KERNEL_VARIANCE: _Study("nngp", 1),
+    Observable.TANGENT_VARIANCE: _Study("ntk", 1),
+    Observable.DEEP_KERNEL: _Study("nngp", 2),
+    Observable.DEEP_TANGENT_KERNEL: _Study("ntk", 2),
+}
+_BY_COEFFICIENT: Mapping[str, _Study] = {
+    "cross_variance": _Study("ntk between outputs", 2),
+    "nngp_bias": _Study("bias", 2),
+}
+
+
+def rates_for(claim: Claim, inputs: Inputs, widths: tuple[int, ...]) -> tuple[Plan, ...]:
+    """Return the plans for the exponent of an error along widths, with its predicted size; none if there is none."""
+    if claim.observable is None:
+        return ()
+    coefficient = claim.observable is Observable.COEFFICIENT
+    study = _BY_COEFFICIENT.get(claim.slot) if coefficient else _BY_OBSERVABLE.get(claim.observable)
+    return tuple(_plan(claim, study, activation, inputs, widths) for activation in ACTIVATIONS) if study else ()
+
+
+def _plan(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: tuple[int, ...]) -> Plan:
+    net = network(activation, study.hidden_layers)
+    stated = {claim.slot: expression(claim.statement())} if claim.slot in ("kernel", "tangent") else {}
+    nngp, ntk = (np.asarray(kernel) for kernel in net.with_recursion(**stated).kernels(inputs.x))
+    scale = scale_of(nngp if study.kernel in ("nngp", "bias") else ntk, inputs)
+    rate, what = (-1.0, "bias") if study.kernel == "bias" else (RATE, "root mean square error")
+    if study.kernel == "bias":
+        relative = coefficients(net, inputs).nngp_bias[inputs.pairs] / scale
+        size = float(np.sqrt(np.mean(relative**2)))
+        # the projection on the predicted bias, which keeps its sign and averages over pairs
+        statistic = Statistic(PROJECTED_BIAS, relative / scale * size / np.sum(relative**2), np.ones(1), np.ones(1))
+    else:
+        centre = {"nngp": nngp, "ntk": ntk}.get(study.kernel, np.zeros_like(ntk))[inputs.pairs]
+        size = float(np.sqrt(np.mean(_variances(study, activation, inputs)[inputs.pairs] / scale**2)))
+        statistic = Statistic(error_name(study.kernel), np.stack([centre, scale]), np.ones(1), np.ones(1))
+    ensemble: Callable[[str, int], Ensemble] = one_hidden if study.hidden_layers == 1 else deep_ensemble
+    depth = "one hidden layer" if study.hidden_layers == 1 else "two hidden layers"
+    wrong = {"it does not shrink": 0.0} | {
+        f"it shrinks like N^{other:g}": other for other in (-1.0, RATE) if other != rate
+    }
+    return Plan(
+        claim.id,
+        f"rate of the {what}, {depth}, {activation}",
+        "convergence",
+        tuple(Part(1.0, ensemble(activation, width), statistic) for width in widths),
+        (f"exponent of the {what}",),
+        tuple(PlannedMutant(name, np.array([other - rate])) for name, other in wrong.items()),
+        ALLOWED,
+        RESOLUTION,
+        f"difference from the exponent {rate:g}",
+        f"model-based: {what} fitted by a + p log N + c/N",
+        rate,
+        tuple(size * float(width) ** rate for width in widths),
+        EXACT if study.hidden_layers == 1 else LEADING,
+    )
+
+
+def _variances(study: _Study, activation: str, inputs: Inputs) -> FloatArray:
+    """Return N times the variances of a kernel: at every N for one hidden layer, else what it tends to."""
+    net = network(activation, study.hidden_layers)
+    laws = layer_two(net, inputs.x, 1) if study.hidden_layers == 1 else coefficients(net, inputs)
+    names = {"nngp": "nngp_variance", "ntk": "tangent_variance", "ntk between outputs": "cross_variance"}
+    return np.asarray(getattr(laws, names[study.kernel]))

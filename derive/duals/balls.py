@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import add, mul
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import sympy as sp
 from flint import acb, arb, ctx, fmpq
 
+from derive.duals.evaluation import Ball, integer_power
 from derive.notation import z
 
-Ball = TypeVar("Ball", arb, acb)
 _ZERO = arb(0)
 
 
@@ -120,9 +120,9 @@ def _log(x: Ball) -> Ball:
 
 def _power(x: Ball, exponent: sp.Rational) -> Ball:
     if exponent.q == 1:
-        return x ** int(exponent)
+        return integer_power(x, int(exponent))
     if exponent.q == 2:
-        return (x.sqrt(analytic=True) if isinstance(x, acb) else x.sqrt()) ** int(exponent.p)
+        return integer_power(x.sqrt(analytic=True) if isinstance(x, acb) else x.sqrt(), int(exponent.p))
     return (constant(exponent) * _log(x)).exp()
 
 

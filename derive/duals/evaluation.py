@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import sympy as sp
 from flint import acb, arb, ctx, fmpq
@@ -14,6 +14,7 @@ from derive.duals.functions import Atan2, BivariateTail, NormalCdf
 from derive.notation import D, a, b, c
 
 Number: TypeAlias = int | float | Fraction | Any  # the last for SymPy's rational numbers, which have no types
+Ball = TypeVar("Ball", arb, acb)
 _MOST_BITS = 1 << 15
 _LIMIT_BITS, _MOST_EVALUATIONS = 600, 100_000
 
@@ -86,11 +87,11 @@ def _is_sharp(value: arb, digits: int, limit: bool) -> bool:
     return bool(value.rad() <= abs(value).max(smallest) * arb(10) ** -digits)
 
 
-def integer_power(base: arb, exponent: int) -> arb:
+def integer_power(base: Ball, exponent: int) -> Ball:
     """Return a power by products: flint's own is undefined for balls around 0."""
     if exponent < 0:
         return 1 / integer_power(base, -exponent)
-    half = integer_power(base, exponent // 2) if exponent > 1 else arb(1)
+    half = integer_power(base, exponent // 2) if exponent > 1 else type(base)(1)
     return half * half * base if exponent % 2 else half * half
 
 

@@ -8,7 +8,7 @@ whose terms are far larger than they are, as in the dual of ``1 - cos(z)`` at sm
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -48,7 +48,7 @@ class LoweredMean:
     Attributes:
         function: the mean.
         route: how it is evaluated, :data:`CLOSED_FORM` or :data:`SERIES`.
-        error: bound of its absolute error relative to ``sqrt(k(a, a) k(b, b))``.
+        error: its absolute error relative to ``sqrt(k(a, a) k(b, b))``, measured; :mod:`numeric.certified` proves bounds.
     """
 
     function: Callable[..., FloatArray]
@@ -81,7 +81,7 @@ def lowered_dual(activation: Activation | KernelDual) -> LoweredDual:
     """
     if isinstance(activation, KernelDual):
         given = activation.closed_forms
-        return LoweredDual(_lowered(given[0]), _lowered(given[1]))
+        return LoweredDual(_as_measured(given[0]), _as_measured(given[1]))
     if activation.parameters:
         names = ", ".join(map(str, activation.parameters))
         raise ValueError(f"expected an activation in z alone, {activation.name} has parameters: give {names} values")
@@ -108,12 +108,18 @@ def closed_forms_for_floats(activation: Activation, weak: bool = False) -> tuple
     return (value if _keeps_digits(value) else None), (derivative if _keeps_digits(derivative) else None)
 
 
+def _as_measured(form: ClosedForm) -> LoweredMean:
+    """Return a closed form lowered with the error that it shows, where there is no activation to sum a series of."""
+    lowered = _lowered(form)
+    return replace(lowered, error=max(ROUNDING, 2 * measured(lowered, form, probes()).absolute))
+
+
 @cache
 def _keeps_digits(form: ClosedForm) -> bool:
     """Return whether a closed form in float64 is as good as it is said to be, by trying."""
     if form.expression.has(BivariateTail, NormalCdf):
         return False
-    if form.expression.free_symbols > {*_ARGUMENTS}:
+    if form.expression.free_symbols - {*_ARGUMENTS}:
         return True
     return measured(_lowered(form), form, probes()).absolute <= ROUNDING / 2
 

@@ -12,10 +12,11 @@ import sympy as sp
 
 from derive.activations import ACTIVATIONS, Activation, activation
 from derive.duals import ClosedForm, dual
+from derive.duals.kernel_side import kernel_dual
 from derive.duals.theorems import mean_theorem
 from derive.notation import D, a, b, c, z
 from numeric.certified import certified_closed_form, certified_dual, precise_closed_form
-from numeric.lower_duals import CLOSED_FORM, SERIES, lowered_dual
+from numeric.lower_duals import CLOSED_FORM, SERIES, closed_forms_for_floats, lowered_dual
 from numeric.lower_functions import Expit, Softplus, lowered_activation, without_overflow
 
 GROWING = {"exp", "cosh"}
@@ -189,3 +190,19 @@ def test_exponentials_in_quotients_and_logarithms_are_merged():
     assert without_overflow(sp.log(1 + sp.exp(h))) == Softplus(h)
     assert without_overflow(sp.exp(h) / (1 + sp.exp(h)) ** 2) == Expit(h) * Expit(-h)
     assert without_overflow(sp.log(1 - sp.exp(h))) == sp.log(1 - sp.exp(h))
+
+
+def test_a_kernel_that_cancels_says_how_many_digits_it_loses():
+    """That of 1 - cos(z), given as a kernel: there is no activation to sum, so the error is told instead."""
+    cancelling = lowered_dual(kernel_dual("exp(-a/2 - b/2)*cosh(c) + 1 - exp(-a/2) - exp(-b/2)"))
+    assert cancelling.value.error > 1e-11
+    assert lowered_dual(kernel_dual("exp(c - a/2 - b/2)")).value.error == 1e-14
+
+
+def test_closed_forms_with_parameters_are_kept_whatever_variables_they_have():
+    """Nothing can be tried before the parameters have values, also where D does not occur."""
+    row = activation("sin(omega*z)", parameters=True)
+    value, derivative = closed_forms_for_floats(row)
+    assert value is not None
+    assert derivative is not None
+    assert D not in value.expression.free_symbols

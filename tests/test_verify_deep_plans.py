@@ -133,7 +133,7 @@ def test_a_bias_that_is_not_seen_leaves_the_exponent_open():
     parts = tuple(dataclasses.replace(part, statistic=nothing) for part in plan.parts[:4])
     zero = dataclasses.replace(plan, parts=parts, predicted=plan.predicted[:4])
     found = tuple(dataclasses.replace(m, sums=m.sums - m.sums) for m in (moments(part, 1) for part in parts))
-    assert judge(zero, found, 0.5, 0).verdict in (Verdict.INCONCLUSIVE, Verdict.REFUTED)
+    assert judge(zero, found, 0.5, 0).verdict is Verdict.INCONCLUSIVE
 
 
 def test_plans_of_two_claims_share_the_statistics_that_are_the_same():

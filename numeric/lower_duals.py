@@ -48,7 +48,7 @@ class LoweredMean:
     Attributes:
         function: the mean.
         route: how it is evaluated, :data:`CLOSED_FORM` or :data:`SERIES`.
-        error: its absolute error relative to ``sqrt(k(a, a) k(b, b))``, measured; :mod:`numeric.certified` proves bounds.
+        error: its absolute error relative to ``sqrt(k(a, a) k(b, b))``, measured; :mod:`numeric.certified` has proofs.
     """
 
     function: Callable[..., FloatArray]

@@ -120,7 +120,8 @@ def _log(x: Ball) -> Ball:
 
 def _power(x: Ball, exponent: sp.Rational) -> Ball:
     if exponent.q == 1:
-        return integer_power(x, int(exponent))
+        # flint's own power is narrower, but undefined for balls around 0
+        return integer_power(x, int(exponent)) if x.contains(0) else x ** int(exponent)
     if exponent.q == 2:
         return integer_power(x.sqrt(analytic=True) if isinstance(x, acb) else x.sqrt(), int(exponent.p))
     return (constant(exponent) * _log(x)).exp()

@@ -110,7 +110,17 @@ def sizes_for(found: set[sp.Expr], pattern: tuple[int, ...]) -> dict[sp.Expr, in
 def instances_for(model: Model, *expressions: Expression, assumed: Assumed | None = None) -> list[Instance]:
     """Return the concrete instances at which expressions of a model are compared, one for each pattern of sizes."""
     found = set[sp.Expr]().union(*(dimensions(e, model) for e in expressions))
-    return [Instance(model, sizes_for(found, pattern), seed, assumed or {}) for seed, pattern in enumerate(_PATTERNS)]
+    return [_instance(model, sizes_for(found, p), seed, assumed or {}) for seed, p in enumerate(_PATTERNS)]
+
+
+_KNOWN_INSTANCES: dict[tuple[object, ...], Instance] = {}
+"""Instances by all that determines their values. Steps share them, since one begins with what the last ended with."""
+
+
+def _instance(model: Model, sizes: dict[sp.Expr, int], seed: int, assumed: Assumed) -> Instance:
+    fixed = ((head, str(layer), indices, body.key) for (head, layer), (indices, body) in assumed.items())
+    key = id(model), frozenset(sizes.items()), seed, frozenset(fixed)  # an instance keeps its model alive, so its id
+    return _KNOWN_INSTANCES.setdefault(key, Instance(model, sizes, seed, assumed))
 
 
 def _instances(step: Step, *expressions: Expression) -> list[Instance]:

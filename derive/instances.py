@@ -8,13 +8,16 @@ layer below follow an arbitrary law, so nothing holds here by a property of the 
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, reduce
 from itertools import product
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
+from sympy.polys.rings import PolyElement, sring
 
 from derive.model import Model
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial
@@ -57,6 +60,7 @@ class Instance:
         activation_degree: degree of the polynomial that stands for the activation.
         known_means: expectations already worked out; they recur for every value of the free indices.
         known_moments: moments of one unit already worked out.
+        known_values: expressions already written out; one step ends with what the next one begins with.
     """
 
     model: Model
@@ -69,39 +73,54 @@ class Instance:
     known_moments: dict[tuple[object, ...], sp.Expr] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    known_values: dict[tuple[object, ...], sp.Expr] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def value(self, expression: Expression, at: Environment) -> sp.Expr:
         """Return the expression as a polynomial in concrete symbols, with its free indices fixed by ``at``."""
-        result = sp.S.Zero
+        key = _key(expression, at)
+        if key not in self.known_values:
+            self.known_values[key] = self._value(expression, at)
+        return self.known_values[key]
+
+    def _value(self, expression: Expression, at: Environment) -> sp.Expr:
+        terms = (scalar * polynomial.as_expr() for scalar, polynomial in self._products(expression, at))
+        return sp.expand(sp.Add(*terms))
+
+    def _products(self, expression: Expression, at: Environment) -> Iterator[tuple[sp.Expr, PolyElement]]:
+        """Yield a scalar and the product of the factors of each term, its sums written out."""
         for bound, factors, coefficient in expression:
             scalar = coefficient.subs(self.sizes)
             for values in product(*(range(self.sizes[i.dimension]) for i in bound)):
                 here = {**at, **dict(zip(bound, values, strict=True))}
-                result += scalar * reduce(lambda x, y: x * y, (self._factor(f, here) for f in factors), sp.S.One)
-        return sp.expand(result)
+                yield scalar, _multiplied([self._factor(f, here) for f in factors])
 
     def expectation(self, value: sp.Expr, given: Iterable[str] = ()) -> sp.Expr:
         """Return the exact expectation of a polynomial over the Gaussian symbols and the units that are not given."""
+        return self._mean(_multiplied([value]), given)
+
+    def _mean(self, polynomial: PolyElement, given: Iterable[str]) -> sp.Expr:
         held = set(given)
+        generators = [g.as_expr() for g in polynomial.ring.gens]
+        normals = [n for n, g in enumerate(generators) if _is_normal(g) and g.name.split(".")[1] not in held]
         fixed_units = bool(held & set(self.model.fields))
-        normals = [s for s in value.free_symbols if s.name.startswith("normal.") and s.name.split(".")[1] not in held]
-        units = [] if fixed_units else sorted(value.atoms(sp.Function), key=str)
-        generators = sorted(normals, key=str) + units
-        if not generators:
-            return value
-        result = sp.S.Zero
-        for powers, coefficient in sp.Poly(value, *generators).terms():
-            term = coefficient
-            for power in powers[: len(normals)]:
-                term *= normal_moment(power)
+        units = [] if fixed_units else [n for n, g in enumerate(generators) if isinstance(g, AppliedUndef)]
+        averaged = {*normals, *units}
+        means: dict[tuple[int, ...], sp.Expr] = {}
+        for powers, coefficient in polynomial.terms():
+            moment = sp.Integer(math.prod(normal_moment(powers[n]) for n in normals))
+            if moment == 0:
+                continue
             by_unit: dict[str, dict[str, int]] = {}
-            for unit, power in zip(units, powers[len(normals) :], strict=True):
-                _, layer, j, x = unit.func.__name__.split(".")
-                by_unit.setdefault(f"{layer}.{j}", {})[x] = power
+            for n in units:
+                if powers[n]:
+                    _, layer, j, x = generators[n].func.__name__.split(".")
+                    by_unit.setdefault(f"{layer}.{j}", {})[x] = powers[n]
             for unit_powers in by_unit.values():
-                term *= self._unit_moment(tuple(unit_powers.items()))
-            result += term
-        return sp.expand(result)
+                moment *= self._unit_moment(tuple(unit_powers.items()))
+            rest = tuple(0 if n in averaged else power for n, power in enumerate(powers))
+            means[rest] = means.get(rest, sp.S.Zero) + coefficient * moment
+        left = (m * sp.Mul(*map(sp.Pow, generators, powers)) for powers, m in means.items())
+        return sp.expand(sp.Add(*left))
 
     def _unit_moment(self, powers: tuple[tuple[str, int], ...]) -> sp.Expr:
         if powers not in self.known_moments:
@@ -125,9 +144,10 @@ class Instance:
             case Delta(first, second):
                 return sp.Integer(self._position(first, at) == self._position(second, at))
             case Mean(body, given):
-                key = body.key, given, tuple(sorted((i.key, at[i]) for i in body.free))
+                key = given, *_key(body, at)
                 if key not in self.known_means:
-                    self.known_means[key] = self.expectation(self.value(body, at), given)
+                    means = (scalar * self._mean(term, given) for scalar, term in self._products(body, at))
+                    self.known_means[key] = sp.expand(sp.Add(*means))
                 return self.known_means[key]
             case Partial(body, parameter):
                 variable = self._atom(parameter, at)
@@ -144,7 +164,7 @@ class Instance:
         if definition is not None:
             body = definition.at(Atom(a.head, definition.indices, a.inputs, a.layer))
             return self.value(body, dict(zip(definition.indices, entry, strict=True)))
-        name = f"{a.head}.{a.layer}.{'.'.join(map(str, entry))}"
+        name = f"{a.head}.{_text(a.layer)}.{'.'.join(map(str, entry))}"
         if a.head in self.model.gaussian:
             return sp.Symbol(f"normal.{name}", real=True)
         if a.head in self.model.fields:
@@ -153,7 +173,7 @@ class Instance:
             return sp.diff(self._unit(a.layer, entry[0], a.inputs[0]), self._parameters()[entry[1]])
         if a.head == self.model.parameters:
             return self._parameters()[entry[0]]
-        return rational(self.seed, a.head, str(a.layer), entry, a.inputs)
+        return rational(self.seed, a.head, _text(a.layer), entry, a.inputs)
 
     def _parameters(self) -> tuple[sp.Symbol, ...]:
         """Return the parameters of the layers below, as symbols that pre-activations are functions of."""
@@ -161,11 +181,31 @@ class Instance:
         return tuple(sp.Symbol(f"theta.{p}", real=True) for p in range(count))
 
     def _unit(self, layer: sp.Expr | None, j: int, x: str) -> sp.Expr:
-        return sp.Function(f"unit.{layer}.{j}.{x}")(*self._parameters())
+        return sp.Function(f"unit.{_text(layer)}.{j}.{x}")(*self._parameters())
 
     def _field(self, order: int, layer: sp.Expr | None, j: int, x: str) -> sp.Expr:
         """Return the derivative of given order of a polynomial activation at ``z_j(x)``."""
         return polynomial_activation(self.seed, self.activation_degree, order, self._unit(layer, j, x))
+
+
+def _multiplied(values: Sequence[sp.Expr]) -> PolyElement:
+    """Return a product of polynomials: as dictionaries of powers, which multiply much faster than expressions."""
+    ring, factors = sring(values)
+    return reduce(lambda x, y: x * y, factors, ring.one)
+
+
+@cache
+def _text(layer: sp.Expr | None) -> str:
+    return str(layer)
+
+
+def _is_normal(generator: sp.Expr) -> bool:
+    return isinstance(generator, sp.Symbol) and generator.name.startswith("normal.")
+
+
+def _key(expression: Expression, at: Environment) -> tuple[object, ...]:
+    """Return what the value of an expression at some positions of its free indices depends on."""
+    return expression.key, tuple(sorted((i.key, at[i]) for i in expression.free))
 
 
 def environments(expressions: Iterable[Expression], sizes: Mapping[sp.Expr, int]) -> Iterator[dict[Index, int]]:

@@ -72,6 +72,7 @@ def _quantity(term: Term) -> Quantity:
     return term
 
 
+@cache
 def _chain(activation: str, inputs: Inputs) -> ChainLaw:
     chain = relu_chain if activation == "relu" else bounded_chain
     return chain(network(activation, 3), inputs.x, CHAIN_WIDTHS[activation])

@@ -247,14 +247,29 @@ _NOT_NEEDED: FloatArray = np.empty((0, 0, 0, 0, 0))
 """Stands for what no statistic of a sample asks for, which is not computed."""
 
 
+def in_their_span(x: FloatArray) -> FloatArray:
+    """Return inputs of as many dimensions as they span at most, with the same kernel x x' / d.
+
+    A network's first weights have no preferred directions, so to networks with a hidden layer these are the same
+    inputs, jointly in all layers' outputs and derivatives. Equal inputs stay equal, zeros zero, and weights become few.
+    """
+    distinct, place = np.unique(x, axis=0, return_inverse=True)
+    points, dimension = distinct.shape
+    if points >= dimension:
+        return x
+    coordinates = np.linalg.qr(distinct.T).R.T
+    return np.asarray(coordinates[place.ravel()] * np.sqrt(points / dimension))
+
+
 def _sample(ensemble: Ensemble, x: FloatArray, names: str, seed: int, block: int) -> Sample:
     """Return what the networks of a block show of what is named."""
-    shape, layers, pairs = ensemble.shape(x.shape[1]), len(ensemble.widths), np.tril_indices(len(x))
+    inputs = in_their_span(x) if ensemble.widths else x
+    shape, layers, pairs = ensemble.shape(inputs.shape[1]), len(ensemble.widths), np.tril_indices(len(x))
     phi, dphi = lowered_activation(activation(ensemble.activation))
     networks = [phi] * layers, [dphi] * layers
     key = block_key(seed, ensemble.name, block)
     if max(ensemble.widths, default=0) >= _WIDE:
-        distinct, place = np.unique(x, axis=0, return_inverse=True)
+        distinct, place = np.unique(inputs, axis=0, return_inverse=True)
         kernels = matrix_free_kernels(shape, distinct, *networks, ensemble.block_size, keyed_normals(key))
         rows, columns = place.ravel()[:, None], place.ravel()
         outputs, nngp, ntk, every = (
@@ -268,14 +283,14 @@ def _sample(ensemble: Ensemble, x: FloatArray, names: str, seed: int, block: int
         parameters = sample_parameters(shape, ensemble.block_size, rng)
         outputs = nngp = ntk = every = _NOT_NEEDED
         if "units" in names:
-            outputs = forward(shape, parameters, x, networks[0])[-1]
+            outputs = forward(shape, parameters, inputs, networks[0])[-1]
         if CONTROL_VARIATE in names:
-            kernels = sampled_kernels(shape, parameters, x, *networks)
+            kernels = sampled_kernels(shape, parameters, inputs, *networks)
             nngp, ntk, every = kernels.nngp, kernels.ntk, kernels.layers
         elif "ntk" in names:
-            nngp, ntk = empirical_kernels(shape, parameters, x, *networks)
+            nngp, ntk = empirical_kernels(shape, parameters, inputs, *networks)
         elif "nngp" in names:
-            nngp = empirical_nngp(shape, parameters, x, networks[0])
+            nngp = empirical_nngp(shape, parameters, inputs, networks[0])
     control = _NOT_NEEDED
     if CONTROL_VARIATE in names:
         control = _control_variate(ensemble.limit, x.tobytes(), x.shape)(every)

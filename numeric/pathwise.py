@@ -14,7 +14,7 @@ Source: Dyer, Gur-Ari, "Asymptotics of Wide Networks from Feynman Diagrams", ICL
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from numeric.gradients import Learner, owned_parameters
 from numeric.integrators import Schedule, State
 from numeric.network import Parameters
-from numeric.training import Linearization, TrainingData
+from numeric.training import Linearization, TrainingData, linearized_in_parts
 
 FloatArray = NDArray[np.float64]
 Kernel = Callable[[Parameters], FloatArray]
@@ -52,6 +52,12 @@ class Pathwise:
     def __post_init__(self) -> None:
         self.outputs.setflags(write=False)
         self.ntk.setflags(write=False)
+
+    @property
+    def departure(self) -> FloatArray:
+        """Maximum of the predicted |f - f_lin| over times, outputs and inputs, shape (n_networks,)."""
+        largest: FloatArray = np.abs(self.outputs).max(axis=(1, 2, 3))
+        return largest
 
 
 def higher_kernels(learner: Learner, parameters: Parameters, data: TrainingData) -> tuple[FloatArray, FloatArray]:
@@ -88,36 +94,38 @@ def predict(learner: Learner, parameters: Parameters, data: TrainingData, schedu
     if schedule.method != "flow":
         raise ValueError(f"expected a schedule of gradient flow, got {schedule.method}: this is what is predicted")
     with threadpool_limits(1):
-        start = Linearization.of(learner, parameters, data)
-        schedule.check_stable(float(np.linalg.eigvalsh(start.gram)[:, -1].max()))
-        third, fourth = higher_kernels(learner, parameters, data)
-        count, outputs, n_train = start.residual(start.outputs).shape
+        starts = linearized_in_parts(learner, parameters, data, schedule)
+        parts = [_predicted(start, *higher_kernels(learner, part, data), schedule) for part, start in starts]
+    return Pathwise(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-        def drift(once: FloatArray, twice: FloatArray) -> FloatArray:
-            first: FloatArray = np.einsum("nabklic,nic->nabkl", third, once, optimize=True)
-            second: FloatArray = np.einsum("nabklicjd,nicjd->nabkl", fourth, twice, optimize=True)
-            return second - first
 
-        def velocity(state: State) -> State:
-            linear, once, twice, beyond = state
-            residual = start.residual(linear)
-            pull = np.einsum("nabkl,nlb->nka", drift(once, twice), residual)
-            return (
-                -start.applied(residual),
-                residual,
-                residual[:, :, :, None, None] * once[:, None, None],
-                -pull - start.applied(beyond[:, :, :n_train]),
-            )
+def _predicted(
+    start: Linearization, third: FloatArray, fourth: FloatArray, schedule: Schedule
+) -> tuple[FloatArray, FloatArray]:
+    """Return the arrays of the prediction of some networks."""
 
-        nothing = np.zeros((count, outputs, n_train))
-        begin = (
-            start.outputs,
-            nothing,
-            np.zeros((count, outputs, n_train, outputs, n_train)),
-            np.zeros_like(start.outputs),
+    def drift(once: FloatArray, twice: FloatArray) -> FloatArray:
+        first: FloatArray = np.einsum("nabklic,nic->nabkl", third, once)
+        second: FloatArray = np.einsum("nabklicjd,nicjd->nabkl", fourth, twice)
+        return second - first
+
+    def velocity(state: State) -> State:
+        linear, once, twice, beyond = state
+        residual = start.residual(linear)
+        pull = replace(start, ntk=drift(once, twice)).applied(residual)
+        return (
+            -start.applied(residual),
+            residual,
+            residual[:, :, :, None, None] * once[:, None, None],
+            -pull - start.applied(beyond[:, :, : residual.shape[2]]),
         )
-        found = [(beyond, drift(once, twice)) for _, once, twice, beyond in schedule.states(velocity, begin)]
-    return Pathwise(*(np.stack(arrays, axis=1) for arrays in zip(*found, strict=True)))
+
+    once = np.zeros_like(start.residual(start.outputs))
+    twice = np.zeros(once.shape + once.shape[1:])
+    begin = start.outputs, once, twice, np.zeros_like(start.outputs)
+    found = [(beyond, drift(once, twice)) for _, once, twice, beyond in schedule.states(velocity, begin)]
+    outputs, ntk = (np.stack(arrays, axis=1) for arrays in zip(*found, strict=True))
+    return outputs, ntk
 
 
 def _along_gradients(learner: Learner, data: TrainingData, step: FloatArray, kernel: Kernel) -> Kernel:

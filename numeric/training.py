@@ -16,6 +16,7 @@ parameters v divided by √η.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -184,13 +185,10 @@ def train(learner: Learner, parameters: Parameters, data: TrainingData, schedule
     """
     if parameters.weights[0].dtype != np.float64:
         raise ValueError(f"parameters must be float64, got {parameters.weights[0].dtype}: sample them as float64")
-    size = max(1, _PARAMETERS * parameters.n_networks // sum(weight.size for weight in parameters.weights))
-    chunks = [_networks(parameters, slice(n, n + size)) for n in range(0, parameters.n_networks, size)]
     # Products on several threads round differently. What overflows is seen in the outputs.
     with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
-        starts = [Linearization.of(learner, chunk, data) for chunk in chunks]
-        schedule.check_stable(max(float(np.linalg.eigvalsh(start.gram)[:, -1].max()) for start in starts))
-        parts = [_trained(learner, *both, data, schedule) for both in zip(chunks, starts, strict=True)]
+        starts = linearized_in_parts(learner, parameters, data, schedule)
+        parts = [_trained(learner, part, start, data, schedule) for part, start in starts]
     names = [field.name for field in fields(Trajectories)]
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in names if name != "times"}
     if not all(np.all(np.isfinite(array)) for array in arrays.values()):
@@ -200,9 +198,24 @@ def train(learner: Learner, parameters: Parameters, data: TrainingData, schedule
     return Trajectories(schedule.times, **arrays)
 
 
-def _networks(parameters: Parameters, which: slice) -> Parameters:
+def linearized_in_parts(
+    learner: Learner, parameters: Parameters, data: TrainingData, schedule: Schedule
+) -> Iterator[tuple[Parameters, Linearization]]:
+    """Return so many networks at a time as memory is meant for, with their linearizations.
+
+    Raises:
+        ValueError: before the first are returned, if the step is too large for a network.
+    """
+    size = max(1, _PARAMETERS * parameters.n_networks // sum(weight.size for weight in parameters.weights))
+    places = [slice(first, first + size) for first in range(0, parameters.n_networks, size)]
+    starts = [Linearization.of(learner, _networks(parameters, place), data) for place in places]
+    schedule.check_stable(max(float(np.linalg.eigvalsh(start.gram)[:, -1].max()) for start in starts))
+    return ((_networks(parameters, place), start) for place, start in zip(places, starts, strict=True))
+
+
+def _networks(parameters: Parameters, place: slice) -> Parameters:
     return Parameters(
-        tuple(weight[which] for weight in parameters.weights), tuple(bias[which] for bias in parameters.biases)
+        tuple(weight[place] for weight in parameters.weights), tuple(bias[place] for bias in parameters.biases)
     )
 
 

@@ -436,12 +436,12 @@ def test_the_kernels_give_the_first_two_time_derivatives_of_the_tangent_kernel()
     assert error(matrix((second - 2 * of_residual)[0]), curvature) > 0.05
 
 
-def beyond(width, hidden_layers, name):
+def beyond(width, hidden_layers, name, data=ONE):
     """Return trajectories and predictions, and medians over networks of what the predictions of f and Θ̂ leave."""
-    shape = wide(width, hidden_layers)
+    shape = wide(width, hidden_layers, data.y.shape[1])
     learner, parameters = learner_of(shape, name), drawn(shape, 24, seed=width)
     schedule = Schedule("flow", 0.1, (0, 5, 10, 20))
-    found, expected = train(learner, parameters, ONE, schedule), predict(learner, parameters, ONE, schedule)
+    found, expected = train(learner, parameters, data, schedule), predict(learner, parameters, data, schedule)
     rest = np.abs(found.outputs - found.linearized - expected.outputs).max(axis=(1, 2, 3))
     rest_of_kernel = np.abs(found.ntk - found.ntk[:, :1] - expected.ntk).max(axis=(1, 2, 3, 4, 5))
     return found, expected, np.median([rest, rest_of_kernel], axis=1)
@@ -473,11 +473,16 @@ def test_what_wrong_kernels_leave_falls_with_the_width_only(planted, monkeypatch
     assert np.any(slopes_of_what_is_left() > -1.5)
 
 
-@pytest.mark.parametrize(("name", "hidden_layers"), [("tanh", 1), ("erf", 2)])
-def test_the_prediction_is_what_networks_do_beyond_their_linearization(name, hidden_layers):
-    found, expected, rest = beyond(256, hidden_layers, name)
+@pytest.mark.parametrize(
+    ("width", "hidden_layers", "name", "data"),
+    [(256, 1, "tanh", ONE), (256, 2, "erf", ONE), (512, 1, "tanh", DATA)],
+    ids=["one hidden layer", "two", "two outputs"],
+)
+def test_the_prediction_is_what_networks_do_beyond_their_linearization(width, hidden_layers, name, data):
+    found, expected, rest = beyond(width, hidden_layers, name, data)
     assert rest[0] < 0.15 * np.median(found.departure)
-    assert abs(np.median(np.abs(expected.outputs).max(axis=(1, 2, 3)) / found.departure) - 1) < 0.1
+    assert rest[1] < 0.15 * np.median(np.abs(found.ntk - found.ntk[:, :1]).max(axis=(1, 2, 3, 4, 5)))
+    assert abs(np.median(expected.departure / found.departure) - 1) < 0.1
     assert np.all(expected.outputs[:, 0] == 0)
     assert np.all(expected.ntk[:, 0] == 0)
 
@@ -492,6 +497,30 @@ def test_parameters_move_as_far_as_those_of_the_linearization_up_to_one_over_the
         assert np.median(np.abs(found.linear_displacement**2 / found.displacement - 1)) > 0.1
     assert off[1] < 0.003
     assert off[0] / off[1] > 5  # 16 to leading order
+
+
+def test_the_prediction_of_narrow_networks_is_exact_to_third_order_in_time(monkeypatch):
+    # At any width: Θ̂ to second order and f - f_lin to third, each off by t² relative to its leading order.
+    monkeypatch.setattr(pathwise, "_STEP", 1e-3)
+    learner, parameters, errors = learner_of(rates=RATES), drawn(SHAPE), []
+    for time in (0.02, 0.01):
+        schedule = Schedule("flow", time / 4, (0, 4))
+        found, expected = train(learner, parameters, DATA, schedule), predict(learner, parameters, DATA, schedule)
+        beyond_linear, change = found.outputs - found.linearized, found.ntk - found.ntk[:, :1]
+        errors.append([error(expected.outputs, beyond_linear), error(expected.ntk, change)])
+        assert error(expected.ntk.swapaxes(4, 5), change) > 0.05
+        assert error(expected.outputs[:, :, ::-1], beyond_linear) > 0.05
+    assert np.all(np.array(errors[1]) < 1e-3)
+    np.testing.assert_allclose(np.divide(*errors), 4, rtol=0.1)
+
+
+def test_predictions_do_not_depend_on_how_many_networks_are_treated_together(monkeypatch):
+    learner, parameters, schedule = learner_of(), drawn(SHAPE, 3), Schedule("flow", 0.1, (0, 2))
+    whole = predict(learner, parameters, DATA, schedule)
+    monkeypatch.setattr(training, "_PARAMETERS", 1)
+    parts = predict(learner, parameters, DATA, schedule)
+    np.testing.assert_allclose(parts.outputs, whole.outputs, rtol=1e-8)  # rounding errors of nested differences
+    np.testing.assert_allclose(parts.ntk, whole.ntk, rtol=1e-8, atol=1e-12)
 
 
 # What is refused
@@ -527,6 +556,17 @@ def test_a_step_beyond_stability_is_refused_and_the_largest_one_named(method):
         z = np.array([[-factor * limit * largest]])
         assert (abs(stepped(z, method, 1.0).item()) > 1) == grows
     train(learner, parameters, DATA, Schedule(method, 0.99 * limit, (0, 500)))
+
+
+def test_one_network_among_others_suffices_to_refuse_a_step(monkeypatch):
+    parameters = drawn(SHAPE, 3)
+    learner = learner_of()
+    monkeypatch.setattr(training, "_PARAMETERS", 1)
+    largest = [np.linalg.eigvalsh(gram).max() for gram in Linearization.of(learner, parameters, DATA).gram]
+    middle = np.sort(largest)[1]
+    for function in (train, predict):
+        with pytest.raises(ValueError, match=f"take a step of at most {2.785293563405282 / max(largest):.6g}"):
+            function(learner, parameters, DATA, Schedule("flow", 2.785293563405282 / middle, (0,)))
 
 
 def test_networks_that_overflow_all_the_same_are_refused():

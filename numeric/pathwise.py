@@ -93,7 +93,7 @@ def predict(learner: Learner, parameters: Parameters, data: TrainingData, schedu
     """
     if schedule.method != "flow":
         raise ValueError(f"expected a schedule of gradient flow, got {schedule.method}: this is what is predicted")
-    with threadpool_limits(1):
+    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
         starts = linearized_in_parts(learner, parameters, data, schedule)
         parts = [_predicted(start, *higher_kernels(learner, part, data), schedule) for part, start in starts]
     return Pathwise(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

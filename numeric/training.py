@@ -183,8 +183,6 @@ def train(learner: Learner, parameters: Parameters, data: TrainingData, schedule
         ValueError: if something does not fit the shape, a step is too large for the kernel of a network at time 0, or
             a network overflows all the same.
     """
-    if parameters.weights[0].dtype != np.float64:
-        raise ValueError(f"parameters must be float64, got {parameters.weights[0].dtype}: sample them as float64")
     # Products on several threads round differently. What overflows is seen in the outputs.
     with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
         starts = linearized_in_parts(learner, parameters, data, schedule)
@@ -204,11 +202,16 @@ def linearized_in_parts(
     """Return so many networks at a time as memory is meant for, with their linearizations.
 
     Raises:
-        ValueError: before the first are returned, if the step is too large for a network.
+        ValueError: before the first are returned, if the parameters are not float64, a kernel is not finite, or the
+            step is too large for a network.
     """
+    if parameters.weights[0].dtype != np.float64:
+        raise ValueError(f"parameters must be float64, got {parameters.weights[0].dtype}: sample them as float64")
     size = max(1, _PARAMETERS * parameters.n_networks // sum(weight.size for weight in parameters.weights))
     places = [slice(first, first + size) for first in range(0, parameters.n_networks, size)]
     starts = [Linearization.of(learner, _networks(parameters, place), data) for place in places]
+    if not all(np.all(np.isfinite(start.outputs)) and np.all(np.isfinite(start.ntk)) for start in starts):
+        raise ValueError("the kernel of a network is not finite before training: take smaller inputs or sigma_w")
     schedule.check_stable(max(float(np.linalg.eigvalsh(start.gram)[:, -1].max()) for start in starts))
     return ((_networks(parameters, place), start) for place, start in zip(places, starts, strict=True))
 

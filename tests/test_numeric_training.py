@@ -575,6 +575,9 @@ def test_networks_that_overflow_all_the_same_are_refused():
     data = TrainingData(DATA.x, 300 * DATA.y[:, 0])
     with pytest.raises(ValueError, match=r"overflowed while they were trained with a step of 0\.01"):
         train(learner, drawn(shape), data, Schedule("descent", 0.01, (0, 60)))
+    for function in (train, predict):
+        with pytest.raises(ValueError, match="the kernel of a network is not finite before training"):
+            function(learner, drawn(shape), TrainingData(1e110 * DATA.x, DATA.y[:, 0]), Schedule("flow", 0.01, (0, 1)))
 
 
 def test_data_that_do_not_fit_are_refused():
@@ -594,8 +597,9 @@ def test_data_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"inputs must have shape \(n_points, 2\)"):
         train(learner_of(), drawn(SHAPE), TrainingData(np.ones((3, 3)), y), Schedule("flow", 0.1, (0,)))
     single = sample_parameters(SHAPE, 1, np.random.default_rng(0), np.float32)
-    with pytest.raises(ValueError, match="parameters must be float64, got float32"):
-        train(learner_of(), single, DATA, Schedule("flow", 0.1, (0,)))
+    for function in (train, predict):
+        with pytest.raises(ValueError, match="parameters must be float64, got float32"):
+            function(learner_of(), single, DATA, Schedule("flow", 0.1, (0,)))
 
 
 def test_rates_and_predictions_that_do_not_fit_are_refused():

@@ -1,4 +1,4 @@
-"""Rates of lazy training; run by hand: python tests/benchmarks/bench_training.py (about 3 minutes on one core).
+"""Rates of lazy training; run by hand: python tests/benchmarks/bench_training.py (about a minute on one core).
 
 Exponents of the width of medians over networks, with 95 % intervals from resampling networks, and CPU seconds per
 network. NTK parameterization, gradient flow, 3 training inputs and 1 test input, until 4 over the median eigenvalue of

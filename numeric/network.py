@@ -244,9 +244,9 @@ def empirical_kernels(
     Raises:
         ValueError: as `forward`.
     """
-    left = _linearize(shape, parameters, x1, activations, derivatives)[1:]
-    right = left if x2 is None else _linearize(shape, parameters, x2, activations, derivatives)[1:]
-    layers, theta = _kernels(shape, parameters, left, right)
+    left = linearized_layers(shape, parameters, x1, activations, derivatives)[1:]
+    right = left if x2 is None else linearized_layers(shape, parameters, x2, activations, derivatives)[1:]
+    layers, theta = kernels_of_layers(shape, parameters, left, right)
     return np.array(layers[:, -1]), theta
 
 
@@ -262,18 +262,18 @@ def sampled_kernels(
     Raises:
         ValueError: as `forward`.
     """
-    preactivations, *fed = _linearize(shape, parameters, x, activations, derivatives)
-    layers, theta = _kernels(shape, parameters, fed, fed)
+    preactivations, *fed = linearized_layers(shape, parameters, x, activations, derivatives)
+    layers, theta = kernels_of_layers(shape, parameters, fed, fed)
     return SampledKernels(layers[:, -1], theta, layers, preactivations[-1])
 
 
-def _kernels(
+def kernels_of_layers(
     shape: NetworkShape,
     parameters: Parameters,
     left: Sequence[tuple[FloatArray, ...]],
     right: Sequence[tuple[FloatArray, ...]],
 ) -> tuple[FloatArray, FloatArray]:
-    """K̂¹ .. K̂^{L+1} and Θ̂ from what the layers are fed and their sensitivities, at both arguments."""
+    """Return K̂¹ .. K̂^{L+1} and Θ̂ from what the layers are fed and their sensitivities, at both arguments."""
     (inputs, sensitivities), (inputs_2, sensitivities_2) = left, right
     n_networks, outputs = parameters.n_networks, shape.outputs
     n1, n2 = inputs[0].shape[-1], inputs_2[0].shape[-1]
@@ -317,14 +317,18 @@ def _forward(
     return tuple(preactivations), tuple(inputs)
 
 
-def _linearize(
+def linearized_layers(
     shape: NetworkShape,
     parameters: Parameters,
     x: FloatArray,
     activations: Sequence[Activation],
     derivatives: Sequence[Activation],
 ) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...], tuple[FloatArray, ...]]:
-    """Preactivations, what each layer is fed, and D¹ .. D^L, each (n_networks, units, outputs * n_points)."""
+    """Return preactivations, what each layer is fed, and D¹ .. D^L, each (n_networks, units, outputs * n_points).
+
+    Raises:
+        ValueError: as `forward`.
+    """
     _check_length("derivatives", derivatives, shape)
     preactivations, inputs = _forward(shape, parameters, x, activations)
     sensitivities: list[FloatArray] = []

@@ -69,7 +69,7 @@ def posterior(K_xx: ArrayLike | None, K_xX: ArrayLike, K_XX: ArrayLike, y: Array
             raise ValueError(f"{name} must have shape {(size, size)} beside K_xX of {(n_test, n)}, got {matrix.shape}")
     _require_symmetric("K_XX", known)
     targets = as_targets(y, n)
-    whiten = _whitening(known + as_scale("noise", noise) ** 2 * np.eye(n))
+    whiten = _whitening(known + as_scale("noise", noise) ** 2 * np.eye(n), between)
     explained = whiten(between.T)
     mean = explained.T @ whiten(targets)
     if prior is None:
@@ -155,11 +155,33 @@ def resolution(eigenvalues: FloatArray) -> float:
     return len(eigenvalues) * EPS * float(np.max(np.abs(eigenvalues)))
 
 
+def smallest_on_range(eigenvalues: FloatArray, coupling: FloatArray) -> float:
+    """Return the smallest eigenvalue on the range of a kernel matrix, as far as rounding lets one say.
+
+    Eigenvalues that cannot be told from 0 are 0 if a gap parts them from the others and the kernel between test and
+    training points vanishes on their eigenvectors, as it must on a null space. Otherwise they may be anything up to the
+    resolution, which is returned. Of the zero matrix, whose range is empty, it is infinite.
+
+    Args:
+        eigenvalues: (n,), ascending.
+        coupling: kernel between test points and eigenvectors (n_test, n).
+    """
+    least, largest = resolution(eigenvalues), float(eigenvalues[-1])
+    kept = eigenvalues > least
+    if not kept.any():
+        return float("inf")
+    smallest = float(eigenvalues[kept][0])
+    # what rounding mixes into a null vector is resolution / smallest of an eigenvector, on which, for a positive
+    # semidefinite kernel of the size of the largest eigenvalue, the coupling is up to sqrt(largest * smallest)
+    rounding = least * (largest / smallest) ** 0.5
+    vanishes = np.max(np.abs(coupling[:, ~kept]), initial=0.0) <= rounding
+    return smallest if kept.all() or (vanishes and smallest * TOLERATED_CONDITION >= largest) else least
+
+
 def warn_of_condition(name: str, condition: float, advice: str) -> None:
     """Warn if a condition number, largest by smallest eigenvalue above 0, may take more than half of the digits.
 
-    It bounds what rounding does to the mean; most targets lose less. A null space is no reason to warn: there is a gap
-    between its eigenvalues and the others then.
+    It bounds what rounding does to the mean; most targets lose less.
     """
     if condition > TOLERATED_CONDITION:
         digits = max(0, int(-np.log10(EPS * condition)))
@@ -167,7 +189,7 @@ def warn_of_condition(name: str, condition: float, advice: str) -> None:
         warnings.warn(text, IllConditioned, stacklevel=4)
 
 
-def _whitening(kernel: FloatArray) -> Callable[[FloatArray], FloatArray]:
+def _whitening(kernel: FloatArray, between: FloatArray) -> Callable[[FloatArray], FloatArray]:
     """Return the map W with ``W^T W`` the inverse of a kernel, on the range that can be told from its null space."""
     advice = "give more noise, or remove nearly equal inputs"
     lower, failed = linalg.lapack.dpotrf(kernel, lower=1)
@@ -179,7 +201,7 @@ def _whitening(kernel: FloatArray) -> Callable[[FloatArray], FloatArray]:
     if eigenvalues[0] < -(EPS**0.5) * eigenvalues[-1]:
         raise ValueError(f"K + noise^2 must be positive semidefinite, got the eigenvalue {eigenvalues[0]:.2e}")
     kept = eigenvalues > resolution(eigenvalues)
-    if kept.any():
-        warn_of_condition("K + noise^2", float(eigenvalues[-1] / eigenvalues[kept][0]), advice)
+    smallest = smallest_on_range(eigenvalues, between @ vectors)
+    warn_of_condition("K + noise^2", float(eigenvalues[-1]) / smallest, advice)
     whitening = (vectors[:, kept] / np.sqrt(eigenvalues[kept])).T
     return lambda right: np.asarray(whitening @ right)

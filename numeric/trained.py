@@ -23,7 +23,7 @@ from derive.lecture import linearized
 from derive.operators import Operator
 from derive.rules.spectral import range_of_jacobian
 from numeric.lower import by_steps, spectral_functions
-from numeric.regression import TOLERATED_CONDITION, Prediction, resolution, warn_of_condition
+from numeric.regression import Prediction, resolution, smallest_on_range, warn_of_condition
 
 FloatArray = NDArray[np.float64]
 SpectralFunctions = Mapping[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]]
@@ -147,7 +147,7 @@ def ensemble(
     mean = np.empty((count, n_test, known["Y"].shape[1]))
     covariance = None if prior is None else np.empty((count, n_test, n_test))
     rotated = theta_xX @ spectrum.vectors
-    for n, functions in enumerate(_at_times(spectrum, plan)):
+    for n, functions in enumerate(_at_times(spectrum, plan, rotated)):
         mean[n] = _outputs(functions, rotated, known)
         if covariance is not None:
             response = _outputs(functions, rotated, deviation)
@@ -176,27 +176,27 @@ def _outputs(
     return total
 
 
-def _at_times(spectrum: Spectrum, plan: Schedule) -> Iterator[dict[tuple[str, ...], FloatArray]]:
-    """Yield the functions of Theta at the eigenvalues, for each time.
+def _at_times(spectrum: Spectrum, plan: Schedule, theta_xX: FloatArray) -> Iterator[dict[tuple[str, ...], FloatArray]]:
+    """Yield the functions of Theta at the eigenvalues, for each time; ``theta_xX`` is in the eigenbasis.
 
-    Early on, no eigenvalue needs to be told from 0: the functions are entire. Later, what rounding leaves of
-    Theta(x, X) on the null space of Theta would grow with time, and is left out with it. Rounding errors of the rest
-    grow by at most lambda_max min(eta t, 1/lambda_min): at infinite time the condition number, which is warned of.
+    The functions are entire, so no eigenvalue need be told from 0 until rounding errors of the smallest have had time
+    to act. But if Theta has a null space, it is left out from the beginning: what rounding leaves of Theta(x, X) on it
+    would grow with time. Rounding errors on the rest grow by at most lambda_max min(eta t, 1/lambda_min), at infinite
+    time the condition number, which is warned of.
     """
     entire, on_range = prediction(plan.steps)
     eigenvalues = spectrum.eigenvalues
-    largest = float(eigenvalues[-1])
-    late = plan.rate * plan.times * largest > TOLERATED_CONDITION if largest else np.isinf(plan.times)
-    least = resolution(eigenvalues)
-    if np.any(late) and largest:
-        growth = min(plan.rate * float(np.max(plan.times)), 1 / float(eigenvalues[eigenvalues > least][0]))
-        warn_of_condition("Theta(X, X)", largest * growth, "train less long, or remove nearly equal inputs")
-    for time, is_late in zip(plan.times.flat, np.ravel(late), strict=True):
-        positive = eigenvalues > (least if is_late else 0.0)
+    largest, least = float(eigenvalues[-1]), resolution(eigenvalues)
+    smallest = smallest_on_range(eigenvalues, theta_xX)
+    growth = largest * min(plan.rate * float(np.max(plan.times)), 1 / smallest)
+    warn_of_condition("Theta(X, X) up to the last time", growth, "train less long, or remove nearly equal inputs")
+    for time in plan.times.flat:
+        leave_out = smallest > least or plan.rate * time * least > 1
+        positive = eigenvalues > (least if leave_out else 0.0)
         safe = np.where(positive, eigenvalues, 1.0)
         yield {
             word: np.asarray(np.where(positive, above(safe, plan.rate, time), at_zero(0.0, plan.rate, time)), float)
-            for word, (above, at_zero) in (on_range if is_late else entire).items()
+            for word, (above, at_zero) in (on_range if leave_out else entire).items()
         }
 
 

@@ -28,6 +28,8 @@ from numeric.lower import (
     scalar,
 )
 from numeric.lower_duals import LoweredDual, lowered_dual
+from numeric.regression import Prediction, as_scale, as_targets, posterior
+from numeric.trained import Spectrum, ensemble, schedule
 
 FloatArray = NDArray[np.float64]
 
@@ -188,6 +190,78 @@ class MLP:
             state, tangent = _next_layer(lowered, lowered_dual(row), state, tangent, sigma_w, sigma_b)
         return state.c, tangent
 
+    def posterior(
+        self, x_train: ArrayLike, y_train: ArrayLike, x_test: ArrayLike, noise: float = 0.0, covariance: bool = True
+    ) -> Prediction:
+        """Return the posterior of the outputs of the random network, given targets: GP regression with K^{L+1}.
+
+        Args:
+            x_train: inputs (n, d).
+            y_train: targets (n,), or (n, k) for k outputs, which are independent.
+            x_test: inputs (n_test, d).
+            noise: standard deviation s of the noise on the targets.
+            covariance: whether the covariance is asked for.
+
+        Raises:
+            ValueError: for inputs as :meth:`nngp`, for the rest as :func:`numeric.regression.posterior`.
+
+        Warns:
+            IllConditioned: if less than half of the digits may be left.
+        """
+        known, tested = _train_and_test(x_train, x_test)
+        targets = as_targets(y_train, len(known))
+        as_scale("noise", noise)
+        prior = self.nngp(tested) if covariance else None
+        return posterior(prior, self.nngp(tested, known), self.nngp(known), targets, noise)
+
+    def trained(
+        self,
+        x_train: ArrayLike,
+        y_train: ArrayLike,
+        x_test: ArrayLike,
+        t: ArrayLike | None = None,
+        learning_rate: float = 1.0,
+        *,
+        steps: ArrayLike | None = None,
+        last_layer_only: bool = False,
+        covariance: bool = True,
+    ) -> Prediction:
+        """Return mean and covariance of the outputs of networks trained on the loss ``1/2 |f(X) - Y|^2`` (a sum).
+
+        Each network starts at other weights; the law is over these. Theta may be singular: outputs at repeated inputs
+        tend to the mean of their targets. Inputs that Theta cannot tell apart to rounding count as repeated.
+
+        Args:
+            x_train: inputs (n, d).
+            y_train: targets (n,), or (n, k) for k outputs, which are independent.
+            x_test: inputs (n_test, d).
+            t: time of gradient flow, a number or (n_t,); infinity by default.
+            learning_rate: eta; the flow depends on eta t alone.
+            steps: numbers of steps of gradient descent with step eta, in place of t.
+            last_layer_only: whether only the last layer is trained: its tangent kernel is K^{L+1}.
+            covariance: whether the covariance is asked for.
+
+        Returns:
+            The mean (n_t, n_test, k) and the covariance of each output (n_t, n_test, n_test), without the axis n_t for
+            a single time, and without the axis k for targets (n,).
+
+        Raises:
+            ValueError: before any work, for inputs as :meth:`nngp`, for targets that do not fit or are not finite, a
+                negative time, a learning rate that is not positive; before training, for a step that diverges.
+
+        Warns:
+            IllConditioned: if less than half of the digits may be left at the last time.
+        """
+        known, tested = _train_and_test(x_train, x_test)
+        targets = as_targets(y_train, len(known))
+        plan = schedule(t, steps, learning_rate)
+        among, tangent = self.kernels(known)
+        spectrum = Spectrum.of(among if last_layer_only else tangent)
+        spectrum.require_stable(plan)
+        between, tangent = self.kernels(tested, known)
+        prior = np.block([[self.nngp(tested), between], [between.T, among]]) if covariance else None
+        return ensemble(spectrum, plan, between if last_layer_only else tangent, targets, prior)
+
     def between_outputs(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return covariance and tangent kernel of two different outputs by the recursion: zero if it is right."""
         recursion = self.recursion or derived_recursion()
@@ -217,6 +291,13 @@ class MLP:
         if first.shape[1] != second.shape[1]:
             raise ValueError(f"x1 and x2 must have one dimension, got {first.shape[1]} and {second.shape[1]}")
         return _first_layer((self.recursion or derived_recursion()).lowered, first, second, *self.scales[0])
+
+
+def _train_and_test(x_train: ArrayLike, x_test: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    known, tested = as_inputs(x_train), as_inputs(x_test)
+    if known.shape[1] != tested.shape[1]:
+        raise ValueError(f"x_train and x_test must have one dimension, got {known.shape[1]} and {tested.shape[1]}")
+    return known, tested
 
 
 def _known(given: Any) -> Activation | KernelDual:

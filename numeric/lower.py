@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
+from sympy.codegen.cfunctions import expm1
 
 from derive import notation
 from derive.model import Model
 from derive.operators import Operator, slot
 from derive.terms import Atom, Delta, Expression, Mean
+from numeric.special import compound
 
 FloatArray = NDArray[np.float64]
 Moment = tuple[tuple[str, str, int], ...]
@@ -167,10 +169,35 @@ def spectral_functions(operator: Operator) -> dict[tuple[str, ...], tuple[Callab
         TypeError: if a word has several joints.
     """
     arguments = slot(0), notation.learning_rate, notation.time
+    modules = [{"compound": compound}, "numpy"]
     result = {}
     for letters, pieces in operator.words.items():
         if len(pieces) > 2:
             raise TypeError(f"the word {' '.join(x.name for x in letters)} has several functions of Theta")
-        positive, at_zero = (sp.lambdify(arguments, sp.together(p), "numpy") for p in (pieces[0], pieces[-1]))
+        both = (_without_cancellation(piece) for piece in (pieces[0], pieces[-1]))
+        positive, at_zero = (sp.lambdify(arguments, piece, modules) for piece in both)
         result[tuple(letter.name for letter in letters)] = positive, at_zero
     return result
+
+
+def _without_cancellation(function: sp.Expr) -> sp.Expr:
+    """Return a function of an eigenvalue in which decays less 1 are functions of their own, where all has that form.
+
+    ``1 - exp(-eta lambda t)`` and ``1 - (1 - eta lambda)^t`` lose the digits of small eigenvalues.
+    """
+    decays = {decay: expm1(decay.exp) for decay in function.atoms(sp.exp)}
+    powers = (power for power in function.atoms(sp.Pow) if power.exp == notation.time)
+    decays |= {power: sp.Function("compound")(power.base - 1, power.exp) for power in powers}
+    less = sp.expand(function.subs({decay: 1 + lost for decay, lost in decays.items()}))
+    cancelled = less.subs(dict.fromkeys(decays.values(), 0)) == 0
+    return sp.together(less if cancelled else function)
+
+
+def by_steps(operator: Operator) -> Operator:
+    """Return what gradient descent makes of an operator of gradient flow: t counts steps, and eta is their size.
+
+    On a mode, the rate of the flow is -eta lambda times the residual (eq 70), so that a step leaves the residual
+    1 - eta lambda where a unit of time leaves exp(-eta lambda); the linear model is otherwise the same.
+    """
+    rate = notation.learning_rate * slot(0)
+    return operator.map(lambda function: function.subs(sp.exp(-rate * notation.time), (1 - rate) ** notation.time))

@@ -37,6 +37,14 @@ def arc_moment(n: int, y: ArrayLike, x: ArrayLike) -> FloatArray:
     return 2.0**n * math.factorial(n) * r**n * t * total
 
 
+def compound(rate: ArrayLike, periods: ArrayLike) -> FloatArray:
+    """Return (1 + rate)^periods - 1, periods a natural number or infinite, with all digits for small rates."""
+    rate = np.asarray(rate, float)
+    small = np.abs(rate) < 0.5
+    near: FloatArray = np.expm1(periods * np.log1p(np.where(small, rate, -0.5)))
+    return np.where(small, near, (1 + rate) ** periods - 1)
+
+
 def spread(p: ArrayLike, q: ArrayLike, r: ArrayLike, d: ArrayLike) -> FloatArray:
     """Return p + q - 2r for variances p, q and a covariance r; d = pq - r^2 has its digits when it is small."""
     return _spread_and_error(p, q, r, d)[0]

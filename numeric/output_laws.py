@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
+from scipy import optimize
 
 from numeric.kernels import MLP, as_inputs
 from numeric.leading_order import first_layer, first_root
@@ -142,7 +142,7 @@ def excess_of_cdf(net: MLP, x: ArrayLike, width: float, z: ArrayLike) -> FloatAr
     """
     points = np.asarray(z, dtype=float)
     units = _units(net, x, width, pairs=False)
-    return np.stack([_excess(unit, width, row) for (unit,), row in zip(units, points, strict=True)])
+    return np.stack([_excess(_transform(unit, width), row) for (unit,), row in zip(units, points, strict=True)])
 
 
 def kolmogorov_distance(net: MLP, x: ArrayLike, width: float) -> FloatArray:
@@ -150,17 +150,21 @@ def kolmogorov_distance(net: MLP, x: ArrayLike, width: float) -> FloatArray:
 
     Arguments and errors as :func:`excess_of_cdf`.
     """
-    result = []
-    for (unit,) in _units(net, x, width, pairs=False):
-        deviation = _deviation(unit)
-        found = np.abs(_excess(unit, width, deviation * _SEARCHED))
-        best = int(found.argmax())
-        around = deviation * _SEARCHED[[max(best - 1, 0), min(best + 1, len(found) - 1)]]
-        refined = optimize.minimize_scalar(
-            lambda point, unit=unit: -abs(_excess(unit, width, np.array([point]))[0]), bounds=around, method="bounded"
-        )
-        result.append(max(float(found[best]), -float(refined.fun)))
-    return np.array(result)
+    return np.array([_largest(unit, width) for (unit,) in _units(net, x, width, pairs=False)])
+
+
+def _largest(unit: _Unit, width: float) -> float:
+    """Return the largest excess in size: at the best of many points, refined between its neighbours."""
+    transform = _transform(unit, width)
+    points = _deviation(unit) * _SEARCHED
+    found = np.abs(_excess(transform, points))
+    best = min(max(int(found.argmax()), 1), len(points) - 2)
+    refined = optimize.minimize_scalar(
+        lambda point: -abs(_excess(transform, np.array([point]))[0]),
+        bounds=(points[best - 1], points[best + 1]),
+        method="bounded",
+    )
+    return max(float(found.max()), -float(refined.fun))
 
 
 def _deviation(unit: _Unit) -> float:
@@ -168,19 +172,26 @@ def _deviation(unit: _Unit) -> float:
     return math.sqrt(unit.sigma_b**2 + unit.sigma_w**2 * float(unit.squares[0] @ unit.weights))
 
 
-def _excess(unit: _Unit, width: float, z: FloatArray) -> FloatArray:
-    """Return the excess of the distribution function at some z, by the sine transform of that of characteristic ones.
+def _transform(unit: _Unit, width: float) -> tuple[FloatArray, FloatArray]:
+    """Return frequencies and weights whose sines add up to the excess of the distribution function.
 
     The midpoint rule errs by the probability of more than 2 pi/h less |z|, if h is its step.
     """
     deviation = _deviation(unit)
     if math.isinf(width) or deviation == 0:
-        return np.zeros_like(z)
+        return np.zeros(1), np.zeros(1)
     end = _end(unit, width, deviation)
     step = 2 * math.pi / (_FARTHEST * deviation)
-    t = step * (np.arange(math.ceil(end / step)) + 0.5)
+    t: FloatArray = step * (np.arange(math.ceil(end / step), dtype=float) + 0.5)
     difference = np.exp(unit.log_mean(t[:, None] ** 2 / 2, width)) - np.exp(-((t * deviation) ** 2) / 2)
-    return np.asarray(np.sin(np.multiply.outer(z, t)) @ (difference / t) * (step / math.pi))
+    weights: FloatArray = difference / t * (step / math.pi)
+    return t, weights
+
+
+def _excess(transform: tuple[FloatArray, FloatArray], z: FloatArray) -> FloatArray:
+    """Return the excess of the distribution function at some z."""
+    frequencies, weights = transform
+    return np.asarray(np.sin(np.multiply.outer(z, frequencies)) @ weights)
 
 
 def _end(unit: _Unit, width: float, deviation: float) -> float:
@@ -194,8 +205,3 @@ def _end(unit: _Unit, width: float, deviation: float) -> float:
                 "take a larger sigma_b or width"
             )
     return end
-
-
-def normal_cdf(standardized: ArrayLike) -> FloatArray:
-    """Return the standard normal distribution function."""
-    return np.asarray(special.ndtr(standardized))

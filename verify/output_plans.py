@@ -11,13 +11,14 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from derive.claim import Claim
 from derive.laws import Quantity
 from derive.lecture.deep_networks import N
 from derive.terms import Term
 from numeric.kernels import MLP
-from numeric.output_laws import cosine_covariance, cosine_means, excess_of_cdf, normal_cdf
+from numeric.output_laws import cosine_covariance, cosine_means, excess_of_cdf
 from verify.ensembles import CDF, COSINES, Ensemble
 from verify.inputs import Inputs
 from verify.planning import ACTIVATIONS, SIGMA_B, SIGMA_W, Plan, at_pairs, network, plan_of_mean
@@ -102,7 +103,7 @@ def distribution(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan,
 
         def value(term: Term, net: MLP = net, width: int = width, points: FloatArray = points) -> FloatArray:
             factor, at_width = _stated(term, width)
-            normal = normal_cdf(POINTS / factor)
+            normal = special.ndtr(POINTS / factor)
             return (normal + excess_of_cdf(net, inputs.x, at_width, points / factor)).ravel()
 
         labels = tuple(f"{label}, z ≤ {point:.3g} √K" for label in inputs.labels for point in POINTS)

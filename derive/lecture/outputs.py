@@ -42,7 +42,7 @@ CLAIMS = (
         kind=Kind.FINITE_WIDTH,
         theorem=None,
         cited=Cited(
-            r"\mathrm{Cov}\left[\cos \omega(x) z^{2}_{k}(x), \cos \omega(x') z^{2}_{k'}(x')\right]",
+            r"\mathrm{Cov}\left[\cos(\omega(x) z^{2}_{k}(x)), \cos(\omega(x') z^{2}_{k'}(x'))\right]",
             "=",
             _SOURCE,
             ("one hidden layer", "k ≠ k'", "ω(x) = K²(x, x)^(-1/2)"),

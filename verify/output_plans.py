@@ -104,7 +104,7 @@ def distribution(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan,
         def value(term: Term, net: MLP = net, width: int = width, points: FloatArray = points) -> FloatArray:
             factor, at_width = _stated(term, width)
             normal = special.ndtr(POINTS / factor)
-            return (normal + excess_of_cdf(net, inputs.x, at_width, points / factor)).ravel()
+            return np.asarray(normal + excess_of_cdf(net, inputs.x, at_width, points / factor)).ravel()
 
         labels = tuple(f"{label}, z ≤ {point:.3g} √K" for label in inputs.labels for point in POINTS)
         plans.append(

@@ -49,6 +49,8 @@ class Observable(StrEnum):
     TANGENT_VARIANCE = "variance of the empirical tangent kernel"
     KERNEL_COVARIANCE = "covariance of the two empirical kernels"
     OUTPUT_MOMENTS = "fourth moments of outputs on one hidden layer"
+    OUTPUT_DEPENDENCE = "covariances of cosines of two outputs on one hidden layer"
+    OUTPUT_LAW = "distribution function of an output on one hidden layer"
     ONE_INPUT_LAW = "empirical kernels of deep networks at one input, exact at every width"
     COEFFICIENT = "coefficients of 1/N of the empirical kernels of deep networks"
     DUAL = "Gaussian mean of a product of activations"

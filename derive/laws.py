@@ -55,17 +55,19 @@ class Quantity:
         symbol: its LaTeX.
         factor: what it is multiplied by, in the width N.
         last_layer_only: whether the layers below the last hidden one are taken as infinitely wide.
+        at_width: the width that it is taken at, in the width N of the network, if it is not that; oo for the limit.
     """
 
     name: str
     symbol: str
     factor: sp.Expr = sp.S.One
     last_layer_only: bool = False
+    at_width: sp.Expr | None = None
 
     @property
     def key(self) -> str:
         """Return the normal form as text."""
-        return f"{{quantity}}|{self.name}|{sp.srepr(self.factor)}|{self.last_layer_only}"
+        return f"{{quantity}}|{self.name}|{sp.srepr(self.factor)}|{self.last_layer_only}|{self.at_width}"
 
     def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> Quantity:
         """Return the quantity itself: it is one of the output layer."""

@@ -74,7 +74,7 @@ _DROPPED = {"left", "right", "middle", ",", ";", "!", "mathbb", "mathcal", "math
 _LETTERS = {
     "Theta": "Θ", "phi": "φ", "sigma": "σ", "delta": "δ", "lambda": "λ", "eta": "η", "theta": "θ", "omega": "ω",
     "partial": "∂", "pi": "π", "sum": "Σ", "infty": "∞", "ge": "≥", "rho": "ρ", "Phi": "Φ", "alpha": "α", "gamma": "γ",
-    "tau": "τ", "top": "ᵀ", "cdot": "·", "to": "→",
+    "tau": "τ", "top": "ᵀ", "cdot": "·", "to": "→", "le": "≤",
 }  # fmt: skip
 
 

@@ -64,12 +64,13 @@ def covariance_root(a: float, b: float, c: float, D: float) -> FloatArray:
     return np.array([[root, 0.0], [slope, across]])
 
 
-def gaussian_nodes(activation: Activation | KernelDual, root: FloatArray) -> Nodes:
+def gaussian_nodes(activation: Activation | KernelDual, root: FloatArray, step: float = _STEP) -> Nodes:
     """Return nodes for means of products of up to four activations or derivatives, and a polynomial of degree 4 in g.
 
     Args:
         activation: whose breaks the panels respect.
         root: L of shape (n_points, rank), lower triangular, with rank at most 2.
+        step: largest width of a panel in standard deviations, smaller for what varies faster than four factors.
 
     Raises:
         ValueError: if such a mean does not exist, or the activation varies too fast to be resolved as far out.
@@ -83,11 +84,11 @@ def gaussian_nodes(activation: Activation | KernelDual, root: FloatArray) -> Nod
     reach = _reach(activation, functions, np.sqrt((root**2).sum(axis=1)))
     with np.errstate(all="ignore"):  # an edge over a slope of zero is no edge: it becomes an end
         layers = [edges / slope for slope in root[:, 0]] if rank == 1 else _layers(functions, edges, root, reach)
-        _, x, weights = gaussian_rule(cuts(reach, _STEP, *(layer[None] for layer in layers)), _RULE)
+        _, x, weights = gaussian_rule(cuts(reach, step, *(layer[None] for layer in layers)), _RULE)
         x, weights = x.ravel(), weights.ravel()
         if rank == 1:
             return Nodes(x[None], root * x, weights)
-        rows, y, inner = gaussian_rule(cuts(reach, _STEP, (edges - root[1, 0] * x[:, None]) / root[1, 1]), _RULE)
+        rows, y, inner = gaussian_rule(cuts(reach, step, (edges - root[1, 0] * x[:, None]) / root[1, 1]), _RULE)
     g = np.stack([np.broadcast_to(x[rows, None], y.shape).ravel(), y.ravel()])
     product = (weights[rows, None] * inner).ravel()
     inside = (g**2).sum(axis=0) < reach**2

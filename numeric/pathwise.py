@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from numeric.gradients import Learner, owned_parameters
 from numeric.integrators import Schedule, State
 from numeric.network import Parameters
+from numeric.threads import one_thread
 from numeric.training import Linearization, TrainingData, linearized_in_parts
 
 FloatArray = NDArray[np.float64]
@@ -93,7 +93,7 @@ def predict(learner: Learner, parameters: Parameters, data: TrainingData, schedu
     """
     if schedule.method != "flow":
         raise ValueError(f"expected a schedule of gradient flow, got {schedule.method}: this is what is predicted")
-    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         starts = linearized_in_parts(learner, parameters, data, schedule)
         parts = [_predicted(start, *higher_kernels(learner, part, data), schedule) for part, start in starts]
     return Pathwise(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

@@ -8,7 +8,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
-from threadpoolctl import threadpool_limits
 
 from numeric.kernels import MLP, as_inputs
 from numeric.lower_functions import lowered_activation
@@ -21,6 +20,7 @@ from numeric.network import (
     sample_parameters,
     sampled_kernels,
 )
+from numeric.threads import one_thread
 
 Method = Literal["auto", "weights", "matrix-free"]
 
@@ -79,7 +79,7 @@ def sample_kernels(
         return sampled_kernels(shape, parameters, distinct, activations, derivatives)
 
     # Products on several threads round differently. What overflows is seen in the kernels.
-    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         batches = [drawn(batch, min(size, count - start)) for batch, start in enumerate(range(0, count, size))]
     nngp, ntk, layers, values = (
         np.concatenate([getattr(batch, name) for batch in batches])[:count]

@@ -22,11 +22,11 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from numeric.gradients import Learner, owned_parameters
 from numeric.integrators import Schedule, State
 from numeric.network import Parameters
+from numeric.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 
@@ -184,7 +184,7 @@ def train(learner: Learner, parameters: Parameters, data: TrainingData, schedule
             a network overflows all the same.
     """
     # Products on several threads round differently. What overflows is seen in the outputs.
-    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         starts = linearized_in_parts(learner, parameters, data, schedule)
         parts = [_trained(learner, part, start, data, schedule) for part, start in starts]
     names = [field.name for field in fields(Trajectories)]

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from scipy import special
 
 from derive.activations import activation
 from numeric.control_variate import ControlVariate, control_variate
@@ -28,6 +28,7 @@ from numeric.network import (
     sample_parameters,
     sampled_kernels,
 )
+from numeric.threads import one_thread
 from verify.statistics import Moments
 
 FloatArray = NDArray[np.float64]
@@ -203,6 +204,53 @@ def _error(kernel: str) -> Callable[[Sample, FloatArray], FloatArray]:
     return statistic
 
 
+COSINES = "product of deviations of cosines of units"
+CDF = "indicators of units up to points"
+MEAN_COSINES = "squared deviation of the mean cosine given nngp"
+NORMAL_EXCESS = "excess over the normal law given nngp"
+
+
+def _cosines(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return products of deviations of cosines at two inputs from their means, over different units.
+
+    Args:
+        sample: what networks showed.
+        centre: frequencies and means at each input.
+    """
+    frequencies, means = centre
+    return _same_and_different(np.cos(frequencies * sample.outputs) - means, sample)[:, len(sample.pairs[0]) :]
+
+
+def _indicators(sample: Sample, points: FloatArray) -> FloatArray:
+    """Return whether the first unit is at most so much, all inputs side by side; other units depend on it."""
+    below = sample.outputs[:, 0, :, None] <= points
+    return below.reshape(len(below), -1).astype(float)
+
+
+def _mean_cosines(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return squared deviations of E[cos(w z) | K] from their means, averaged over inputs; frequencies and means given.
+
+    Units are independent given K, so their mean is the covariance of the cosines of two units at one input.
+    """
+    frequencies, means = centre
+    kernels = np.einsum("naa->na", sample.nngp)
+    deviations = np.exp(-(frequencies**2) * kernels / 2) - means
+    return np.asarray(np.mean(deviations**2, axis=1, keepdims=True))
+
+
+def _normal_excess(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return P(z <= q | K) less the normal value, averaged over inputs; variances and q in standard deviations given.
+
+    What is linear in K has mean 0 and is left out, which takes nearly all of the spread away.
+    """
+    variances, points = centre
+    ratio = np.einsum("naa->na", sample.nngp) / variances
+    density = np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
+    linear = -points * density / 2 * (ratio - 1)
+    excess = special.ndtr(points / np.sqrt(ratio)) - special.ndtr(points) - linear
+    return np.asarray(np.mean(excess, axis=1, keepdims=True))
+
+
 STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "second moments of units": lambda s, centre: _same_and_different(s.outputs, s),
     "fourth moments of units": lambda s, centre: _same_and_different(s.outputs**2, s),
@@ -212,6 +260,10 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "squared spread of nngp": lambda s, centre: (s.at_pairs(s.nngp) - centre) ** 2,
     "squared spread of ntk": _squared_spread,
     "product of deviations of nngp and ntk": _joint_spread,
+    COSINES: _cosines,
+    CDF: _indicators,
+    MEAN_COSINES: _mean_cosines,
+    NORMAL_EXCESS: _normal_excess,
     CONTROL_VARIATE: lambda s, centre: s.at_pairs(s.control),
     PROJECTED_BIAS: lambda s, centre: (s.at_pairs(s.control) @ centre)[:, None],
     **{error_name(kernel): _error(kernel) for kernel in KERNELS},
@@ -236,7 +288,7 @@ def sample_block(
     ensemble: Ensemble, x: FloatArray, statistics: tuple[Statistic, ...], seed: int, block: int
 ) -> tuple[Moments, ...]:
     """Return the power sums of each statistic over one block of networks."""
-    with threadpool_limits(1):  # products on several threads round differently
+    with one_thread():  # products on several threads round differently
         sample = _sample(ensemble, x, " ".join(statistic.name for statistic in statistics), seed, block)
         return tuple(Moments.of(STATISTICS[s.name](sample, s.centre) / s.scale, s.target / s.scale) for s in statistics)
 

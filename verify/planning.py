@@ -18,6 +18,7 @@ from derive.terms import Expression, Term
 from numeric.kernels import MLP
 from verify.ensembles import Ensemble, Statistic
 from verify.inputs import Inputs
+from verify.statistics import Interval
 
 FloatArray = NDArray[np.float64]
 
@@ -83,6 +84,8 @@ class Plan:
         rate: claimed exponent of what is fitted along the widths.
         predicted: what is fitted, as predicted at the widths.
         prediction: what the prediction is, in words.
+        interval: of the means of a single part, from moments and alpha, where its values allow one that holds at every
+            sample size; else it is that of means of anything.
     """
 
     claim: str
@@ -98,6 +101,7 @@ class Plan:
     rate: float = RATE
     predicted: tuple[float, ...] = ()
     prediction: str = ""
+    interval: Callable[..., Interval] | None = None
 
     @property
     def out_of_reach(self) -> tuple[PlannedMutant, ...]:
@@ -157,6 +161,7 @@ def plan_of_mean(
     unit: str,
     centre: FloatArray | None = None,
     note: str = "",
+    interval: Callable[..., Interval] | None = None,
 ) -> Plan:
     """Return the plan that compares the mean of one statistic with the value of the claim's statement."""
     target = value(claim.statement())
@@ -173,6 +178,7 @@ def plan_of_mean(
         resolved(resolution, mutants),
         unit,
         note,
+        interval=interval,
     )
 
 

@@ -14,6 +14,7 @@ from numeric.kernels import MLP
 from verify.deep_plans import coefficient, deep_ensemble, one_input
 from verify.ensembles import Statistic, moment_name
 from verify.inputs import Inputs
+from verify.output_plans import dependence, distribution
 from verify.planning import (
     ACTIVATIONS,
     DEEP_WIDTHS,
@@ -345,6 +346,8 @@ _PLANNERS: Mapping[Observable, Callable[[Claim, Inputs, float], tuple[Plan, ...]
     Observable.TANGENT_VARIANCE: _tangent_variance,
     Observable.KERNEL_COVARIANCE: _kernel_covariance,
     Observable.OUTPUT_MOMENTS: _output_moments,
+    Observable.OUTPUT_DEPENDENCE: dependence,
+    Observable.OUTPUT_LAW: distribution,
     Observable.ONE_INPUT_LAW: one_input,
     Observable.COEFFICIENT: coefficient,
     Observable.DEEP_KERNEL: _deep_kernel,

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from derive.claim import Claim, Observable
 from numeric.finite_width import layer_two
+from numeric.output_laws import cosine_covariance, cosine_means, excess_of_cdf
 from verify.deep_plans import coefficients, deep_ensemble
-from verify.ensembles import PROJECTED_BIAS, Ensemble, Statistic, error_name
+from verify.ensembles import MEAN_COSINES, NORMAL_EXCESS, PROJECTED_BIAS, Ensemble, Statistic, error_name
 from verify.inputs import Inputs
+from verify.output_plans import PEAK, scales_of_outputs
 from verify.planning import (
     ACTIVATIONS,
     DEEP_WIDTHS,
@@ -46,15 +48,17 @@ def widths_up_to(widest: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Study:
-    """What is followed along widths: of which kernel, in networks of which depth."""
+    """What is followed along widths: of which kernel or what of outputs, in networks of which depth."""
 
     kernel: str
-    hidden_layers: int
+    hidden_layers: int = 1
 
 
 _BY_OBSERVABLE: Mapping[Observable, _Study] = {
-    Observable.KERNEL_VARIANCE: _Study("nngp", 1),
-    Observable.TANGENT_VARIANCE: _Study("ntk", 1),
+    Observable.KERNEL_VARIANCE: _Study("nngp"),
+    Observable.TANGENT_VARIANCE: _Study("ntk"),
+    Observable.OUTPUT_DEPENDENCE: _Study("cosines"),
+    Observable.OUTPUT_LAW: _Study("distance"),
     Observable.DEEP_KERNEL: _Study("nngp", 2),
     Observable.DEEP_TANGENT_KERNEL: _Study("ntk", 2),
 }
@@ -62,6 +66,17 @@ _BY_COEFFICIENT: Mapping[str, _Study] = {
     "cross_variance": _Study("ntk between outputs", 2),
     "nngp_bias": _Study("bias", 2),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """What is fitted along widths, with its exponent, the statistics whose means it is, and what is predicted."""
+
+    what: str
+    rate: float
+    statistics: tuple[Statistic, ...]
+    predicted: tuple[float, ...]
+    note: str = ""
 
 
 def rates_for(claim: Claim, inputs: Inputs, widths: tuple[int, ...]) -> tuple[Plan, ...]:
@@ -74,20 +89,8 @@ def rates_for(claim: Claim, inputs: Inputs, widths: tuple[int, ...]) -> tuple[Pl
 
 
 def _plan(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: tuple[int, ...]) -> Plan:
-    net = network(activation, study.hidden_layers)
-    stated = {claim.slot: expression(claim.statement())} if claim.slot in ("kernel", "tangent") else {}
-    nngp, ntk = (np.asarray(kernel) for kernel in net.with_recursion(**stated).kernels(inputs.x))
-    scale = scale_of(nngp if study.kernel in ("nngp", "bias") else ntk, inputs)
-    rate, what = (-1.0, "bias") if study.kernel == "bias" else (RATE, "root mean square error")
-    if study.kernel == "bias":
-        relative = coefficients(net, inputs).nngp_bias[inputs.pairs] / scale
-        size = float(np.sqrt(np.mean(relative**2)))
-        # the projection on the predicted bias, which keeps its sign and averages over pairs
-        statistic = Statistic(PROJECTED_BIAS, relative / scale * size / np.sum(relative**2), np.ones(1), np.ones(1))
-    else:
-        centre = {"nngp": nngp, "ntk": ntk}.get(study.kernel, np.zeros_like(ntk))[inputs.pairs]
-        size = float(np.sqrt(np.mean(_variances(study, activation, inputs)[inputs.pairs] / scale**2)))
-        statistic = Statistic(error_name(study.kernel), np.stack([centre, scale]), np.ones(1), np.ones(1))
+    followed = _FOLLOWED.get(study.kernel, _fluctuation)(claim, study, activation, inputs, widths)
+    what, rate = followed.what, followed.rate
     ensemble: Callable[[str, int], Ensemble] = one_hidden if study.hidden_layers == 1 else deep_ensemble
     depth = "one hidden layer" if study.hidden_layers == 1 else "two hidden layers"
     wrong = {"it does not shrink": 0.0} | {
@@ -97,17 +100,82 @@ def _plan(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: 
         claim.id,
         f"rate of the {what}, {depth}, {activation}",
         "convergence",
-        tuple(Part(1.0, ensemble(activation, width), statistic) for width in widths),
+        tuple(
+            Part(1.0, ensemble(activation, width), statistic)
+            for width, statistic in zip(widths, followed.statistics, strict=True)
+        ),
         (f"exponent of the {what}",),
         tuple(PlannedMutant(name, np.array([other - rate])) for name, other in wrong.items()),
         ALLOWED,
         RESOLUTION,
         f"difference from the exponent {rate:g}",
-        f"model-based: {what} fitted by a + p log N + c/N",
+        f"model-based: {what} fitted by a + p log N + c/N" + followed.note,
         rate,
-        tuple(size * float(width) ** rate for width in widths),
+        followed.predicted,
         EXACT if study.hidden_layers == 1 else LEADING,
     )
+
+
+def _statistic(name: str, centre: FloatArray) -> Statistic:
+    return Statistic(name, centre, np.ones(1), np.ones(1))
+
+
+def _fluctuation(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: tuple[int, ...]) -> _Followed:
+    """Return the root mean square error of a kernel, relative to its scale."""
+    net = network(activation, study.hidden_layers)
+    stated = {claim.slot: expression(claim.statement())} if claim.slot in ("kernel", "tangent") else {}
+    nngp, ntk = (np.asarray(kernel) for kernel in net.with_recursion(**stated).kernels(inputs.x))
+    scale = scale_of(nngp if study.kernel == "nngp" else ntk, inputs)
+    centre = {"nngp": nngp, "ntk": ntk}.get(study.kernel, np.zeros_like(ntk))[inputs.pairs]
+    size = float(np.sqrt(np.mean(_variances(study, activation, inputs)[inputs.pairs] / scale**2)))
+    statistic = _statistic(error_name(study.kernel), np.stack([centre, scale]))
+    predicted = tuple(size * float(width) ** RATE for width in widths)
+    return _Followed("root mean square error", RATE, (statistic,) * len(widths), predicted)
+
+
+def _bias(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: tuple[int, ...]) -> _Followed:
+    """Return the projection on the predicted bias, which keeps its sign and averages over pairs."""
+    net = network(activation, study.hidden_layers)
+    scale = scale_of(net.nngp(inputs.x), inputs)
+    relative = coefficients(net, inputs).nngp_bias[inputs.pairs] / scale
+    size = float(np.sqrt(np.mean(relative**2)))
+    statistic = _statistic(PROJECTED_BIAS, relative / scale * size / np.sum(relative**2))
+    return _Followed("bias", -1.0, (statistic,) * len(widths), tuple(size / width for width in widths))
+
+
+def _dependence(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: tuple[int, ...]) -> _Followed:
+    """Return the covariance of cosines of two outputs at one input, averaged over inputs and weights of the outputs."""
+    net = network(activation, 1)
+    frequencies = 1 / scales_of_outputs(net, inputs)
+    means = (cosine_means(net, inputs.x, width, frequencies) for width in widths)
+    statistics = tuple(_statistic(MEAN_COSINES, np.stack([frequencies, mean])) for mean in means)
+    predicted = (cosine_covariance(net, inputs.x, width, frequencies) for width in widths)
+    return _Followed(
+        "covariance of cosines", -1.0, statistics, tuple(float(np.mean(np.diag(p))) for p in predicted), _AVERAGED
+    )
+
+
+def _distance(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: tuple[int, ...]) -> _Followed:
+    """Return the excess of the distribution function where it is largest at large width, averaged in the same way."""
+    net = network(activation, 1)
+    scales = scales_of_outputs(net, inputs)
+    statistic = _statistic(NORMAL_EXCESS, np.stack([scales**2, np.full_like(scales, PEAK)]))
+    predicted = (excess_of_cdf(net, inputs.x, width, PEAK * scales[:, None]) for width in widths)
+    return _Followed(
+        "distance from the normal law",
+        -1.0,
+        (statistic,) * len(widths),
+        tuple(float(p.mean()) for p in predicted),
+        _AVERAGED,
+    )
+
+
+_AVERAGED = "; the last layer averaged out, as outputs are normal given the kernel"
+_FOLLOWED: Mapping[str, Callable[[Claim, _Study, str, Inputs, tuple[int, ...]], _Followed]] = {
+    "bias": _bias,
+    "cosines": _dependence,
+    "distance": _distance,
+}
 
 
 def _variances(study: _Study, activation: str, inputs: Inputs) -> FloatArray:

@@ -297,9 +297,34 @@ def kolmogorov_interval(
         raise ValueError("cdf must give one number between 0 and 1 per value: pass a vectorised distribution function")
     ranks = np.arange(samples.size + 1) / samples.size
     distance = max(float(np.max(ranks[1:] - claimed)), float(np.max(claimed - ranks[:-1])))
-    half = math.sqrt(math.log(2 / _level(alpha, entries)) / (2 * samples.size))
+    half = _band(samples.size, _level(alpha, entries))
     estimate = np.array([distance])
     return Interval(low=np.maximum(estimate - half, 0), high=np.minimum(estimate + half, 1), estimate=estimate)
+
+
+def distribution_interval(moments: Moments, alpha: float, laws: int) -> Interval:
+    """Interval of distribution functions at many points, from indicators of values up to them; valid at every n.
+
+    Derived: as :func:`kolmogorov_interval`; the band covers all points of a law at once, so only laws share alpha.
+
+    Args:
+        moments: of the indicators, one value of each law per replicate, the points of all laws in one row.
+        alpha: probability that the interval of any point of any law misses.
+        laws: number of laws.
+
+    Raises:
+        ValueError: if a mean leaves [0, 1], or alpha or laws is out of range.
+    """
+    mean, half = moments.mean, _band(moments.count, _level(alpha, laws))
+    slack = moments.count * np.finfo(np.float64).eps
+    if np.any(mean < -slack) or np.any(mean > 1 + slack):
+        raise ValueError("expected means of indicators between 0 and 1, got others: pass the moments of 0 and 1 alone")
+    return Interval(low=np.maximum(mean - half, 0), high=np.minimum(mean + half, 1), estimate=mean)
+
+
+def _band(count: int, level: float) -> float:
+    """Half the width of the Dvoretzky-Kiefer-Wolfowitz band."""
+    return math.sqrt(math.log(2 / level) / (2 * count))
 
 
 def decide(interval: Interval, allowed: float, resolution: float) -> tuple[Verdict, NDArray[np.object_]]:

@@ -2,13 +2,14 @@
 
 from derive.claim import Registry
 from derive.duals import claims as duals
-from derive.lecture import deep_networks, finite_width, linearized, nngp, ntk
+from derive.lecture import deep_networks, finite_width, linearized, nngp, ntk, outputs
 
 CLAIMS = Registry(
     nngp.CLAIMS,
     ntk.CLAIMS,
     linearized.CLAIMS,
     finite_width.CLAIMS,
+    outputs.CLAIMS,
     deep_networks.CLAIMS,
     duals.CLAIMS,
     made=duals.claim_made,

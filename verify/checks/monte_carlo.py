@@ -37,7 +37,11 @@ def judge(plan: Plan, moments: tuple[Moments, ...], alpha: float, look: int) -> 
         interval, series = _exponent(plan, moments, level)
     else:
         weighted = [(part.weight, m) for part, m in zip(plan.parts, moments, strict=True)]
-        interval, series = combination_interval(weighted, level, rounding=ROUNDING), ()
+        if plan.interval:
+            interval = plan.interval(moments[0], alpha=level)
+        else:
+            interval = combination_interval(weighted, level, rounding=ROUNDING)
+        series = ()
         target = plan.parts[0].statistic.target / plan.parts[0].statistic.scale
         interval = _shifted(interval, target)
     verdict, each = decide(interval, plan.allowed, plan.resolution)

@@ -162,10 +162,19 @@ def marks(reach: float, step: float) -> FloatArray:
 
 
 def cuts(reach: float, step: float, *others: FloatArray) -> FloatArray:
-    """Return in each row, in order, the marks and other points between -reach and reach, shapes (n_rows, any)."""
-    fixed = marks(reach, step)
-    found = np.concatenate([np.broadcast_to(fixed, (len(others[0]), len(fixed))), *others], axis=1)
-    np.fmax(np.fmin(found, reach, out=found), -reach, out=found)  # what is not a number becomes an end
+    """Return in each row, in order, -reach, reach, other points between, and some more no further apart than a step.
+
+    Shapes (n_rows, any); a point that is not a number, or further out, becomes an end.
+    """
+    ends = np.broadcast_to([-reach, reach], (len(others[0]), 2))
+    found = np.concatenate([ends, *others], axis=1)
+    np.fmax(np.fmin(found, reach, out=found), -reach, out=found)
+    found.sort(axis=1)
+    gaps = np.diff(found, axis=1)
+    parts = np.maximum(np.ceil(gaps / step), 1.0)
+    between = (found[:, :-1] + gaps * np.minimum(n / parts, 1.0) for n in range(1, int(parts.max())))
+    found = np.concatenate([found, *between], axis=1)
+    np.fmin(found, reach, out=found)
     found.sort(axis=1)
     return found
 

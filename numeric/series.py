@@ -39,6 +39,9 @@ _ORDERS, _MORE = (64, 512), 2048
 chosen: with more the series takes longer than the integral."""
 _TRUNCATION = 2e-15
 """Largest bound of the remainder of a series relative to sqrt(k(a, a) k(b, b)); chosen."""
+_PROMISING = 100 * _TRUNCATION
+"""Bound with the rest of fewer terms from which on more are not tried; chosen: where phi has a kink, the squared norm of
+the rest of n terms falls like n^(-3/2)."""
 _OPPOSITE, _SMALL = -0.6, 0.02
 """Correlation below which, and size relative to sqrt(k(a, a) k(b, b)) below which, a series that alternates has lost
 digits that the integral has: means of one-sided activations vanish there. Chosen."""
@@ -56,10 +59,12 @@ where no edge is in reach, then where no break is, by the trapezoidal rule, and 
 hardly bends across a panel in y, by the Gauss-Hermite rule. With singularities no nearer than the panels allow they are
 exact to rounding. Chosen."""
 _NEAR = REACHES[0]
-_CENTRED = (_NEAR * np.arange(-1.0, 2.0)[:, None] + _NEAR / 2 * PANEL.nodes).ravel()
-_CENTRED_WEIGHTS = np.tile(_NEAR / 2 * PANEL.weights, 3) * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
-"""Where v is, in units of s from 4.5 s behind a break, from 9 s before it to 18 s behind it, and weights. Values of phi
-there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d) exp(-d^2 / 2)."""
+_MIDDLES, _OFFSETS = _NEAR * np.arange(-1.0, 2.0), _NEAR / 2 * PANEL.nodes
+_CENTRED = _MIDDLES[:, None] + _OFFSETS
+_CENTRED_WEIGHTS = _NEAR / 2 * PANEL.weights * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
+"""Where v is, in units of s from 4.5 s behind a break, on three panels from 9 s before it to 18 s behind it, and weights.
+Values of phi there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d)
+exp(-d^2 / 2), and exp(y d) is a product of two for the middle of a panel and the offset in it."""
 
 
 class HermiteMehler:
@@ -119,26 +124,29 @@ class HermiteMehler:
         self, reach: float, roots: FloatArray, i: IntArray, j: IntArray, c: FloatArray, D: FloatArray
     ) -> FloatArray:
         """Return the means at pairs of variances that ask for one reach."""
-        result, left = np.empty(len(c)), np.arange(len(c))
-        integrated: list[IntArray] = []
+        result, integrated = np.empty(len(c)), np.ones(len(c), dtype=bool)
         product = roots[i] * roots[j]
         rho = np.where(product > 0, np.clip(c / product, -1.0, 1.0), 0.0)
-        for order in (*_ORDERS, _MORE) if len(self._phi.breaks) else _ORDERS:
+        kinked = len(self._phi.breaks) > 0
+        left, rest = integrated.copy(), np.zeros(len(roots))
+        for order in (*_ORDERS, _MORE) if kinked else _ORDERS:
+            (at,) = np.nonzero(left & (np.abs(rho) ** order * rest[i] * rest[j] <= _PROMISING))
             used = np.zeros(len(roots), dtype=bool)
-            used[i[left]] = used[j[left]] = True
-            p, q = ((np.cumsum(used) - 1)[place[left]] for place in (i, j))
+            used[i[at]] = used[j[at]] = True
+            p, q = ((np.cumsum(used) - 1)[place[at]] for place in (i, j))
             series = expansion(self._phi, roots[used], reach, order)
-            identical = (p == q) & (D[left] == 0) & (c[left] > 0)
-            summed = ~identical & (np.abs(rho[left]) ** order * series.rest[p] * series.rest[q] <= _TRUNCATION)
-            result[left[identical]] = series.moments[p[identical]]
-            result[left[summed]] = _mehler(series.coefficients, p[summed], q[summed], rho[left[summed]])
+            identical = (p == q) & (D[at] == 0) & (c[at] > 0)
+            summed = ~identical & (np.abs(rho[at]) ** order * series.rest[p] * series.rest[q] <= _TRUNCATION)
+            result[at[identical]] = series.moments[p[identical]]
+            result[at[summed]] = _mehler(series.coefficients, p[summed], q[summed], rho[at[summed]])
             size = np.sqrt(series.moments[p]) * np.sqrt(series.moments[q])
-            cancelled = summed & (rho[left] < _OPPOSITE) & (np.abs(result[left]) < _SMALL * size)
-            integrated.append(left[cancelled])
-            left = left[~(identical | summed)]
-        left = np.concatenate([*integrated, left])
-        pairs, place = _distinct(np.stack([roots[i], c, D])[:, left])
-        result[left] = self._integrated(reach, *pairs)[place]
+            cancelled = summed & (rho[at] < _OPPOSITE) & (np.abs(result[at]) < _SMALL * size)
+            left[at[identical | summed]] = False
+            integrated[at[(identical | summed) & ~cancelled]] = False
+            if kinked:
+                rest[used] = series.rest
+        pairs, place = _distinct(np.stack([roots[i], c, D])[:, integrated])
+        result[integrated] = self._integrated(reach, *pairs)[place]
         return result
 
     def _integrated(self, reach: float, root: FloatArray, c: FloatArray, D: FloatArray) -> FloatArray:
@@ -175,8 +183,15 @@ class HermiteMehler:
     def _near_break(self, edge: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
         """Return Phi(m, s) on panels of m near one break each, on one side of it; shapes (n_panels, n_nodes or 1)."""
         behind = np.copysign(s, m[:, :1] - edge)
-        values = self._phi.function(edge + behind * (_NEAR / 2 + _CENTRED)) * _CENTRED_WEIGHTS
-        return _shifted(np.broadcast_to(_CENTRED, values.shape), values, (m - edge) / behind - _NEAR / 2)
+        values = self._phi.function((edge + behind * (_NEAR / 2 + _CENTRED.ravel()))).reshape(-1, *_CENTRED.shape)
+        values *= _CENTRED_WEIGHTS
+        d = (m - edge) / behind - _NEAR / 2
+        result = np.empty_like(d)
+        for at in _blocks(np.ones(len(d), dtype=bool), _PAIRS // 2):
+            shift = d[at, :, None]
+            inside = np.exp(shift * _OFFSETS) @ values[at].transpose(0, 2, 1)
+            result[at] = (inside * np.exp(shift * (_MIDDLES - shift / 2))).sum(axis=-1)
+        return result
 
     def _near_edges(self, m: FloatArray, s: FloatArray, reach: float) -> FloatArray:
         """Return Phi(m, s) on panels of m of a width up to 9 s, near any edges; shapes (n_panels, n_nodes or 1)."""

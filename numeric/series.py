@@ -52,7 +52,9 @@ _BLOCK, _PAIRS = 15_000, 64
 """Numbers, and pairs to integrate, worked on at a time: in the cache, and where memory is reused. Chosen."""
 _STEP = 4.5
 """Largest width of a panel in x; chosen: its rule integrates a normal density over twice as much to rounding."""
-_LEVELS = (0.0, 12), (0.1, 200), (0.5, 48), (2.0, 12), (5.0, 8), (20.0, 5)
+_OVERSHOOT = 0.25
+"""By which part of the width of the panels around it an edge may be missed; chosen: the rule has digits to spare."""
+_LEVELS = (0.0, 12), (0.1, 200), (0.5, 48), (1.0, 20), (2.0, 12), (5.0, 8), (20.0, 5)
 _SINGLE = 3
 """How often the reach of s y fits into the narrowest panel of an activation, at least, and numbers of nodes in y: first
 where no edge is in reach, then where no break is, by the trapezoidal rule, and from the level _SINGLE on, where phi
@@ -164,14 +166,20 @@ class HermiteMehler:
         phi = self._phi
         edges, inner = phi.breaks if level else phi.edges, _NEAR if level >= _SINGLE else reach
         layers = [(edge + s[:, None] * marks(inner, _NEAR)) / slope[:, None] for edge in edges]
-        smooth = [phi.edges / scale[:, None] for scale in (root, slope)]
-        rows, x, weights = gaussian_rule(cuts(reach, _STEP, *smooth, *layers))
+        of_u, of_v = (phi.edges / scale[:, None] for scale in (root, slope))
+        of_v[self._shared(slope / root)] = np.nan
+        rows, x, weights = gaussian_rule(cuts(reach, of_u, of_v, *layers), _STEP)
         m, s = slope[rows, None] * x, s[rows, None]
-        first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-inner, inner]).T
+        far = inner * s[:, 0]
+        first = np.searchsorted(edges, np.minimum(m[:, 0], m[:, -1]) - far)
+        last = np.searchsorted(edges, np.maximum(m[:, 0], m[:, -1]) + far)
         means = np.empty_like(m)
         clear = (first == last) | (s[:, 0] == 0)
         single = ~clear & (first + 1 == last) & (level >= _SINGLE)
-        means[clear] = sum(w * phi.function(m[clear] + s[clear] * y) for y, w in _rule(level, reach))
+        for piece in range(len(edges) + 1):
+            (at,) = np.nonzero(clear & (first == piece))
+            middle, scale = m[at], s[at]
+            means[at] = sum(w * phi.function(middle + scale * y) for y, w in _rule(level, reach))
         (at,) = np.nonzero(single)
         means[at] = self._near_break(edges[first[at], None], m[at], s[at])
         for at in _blocks(~(clear | single), _PAIRS):
@@ -180,23 +188,31 @@ class HermiteMehler:
         weights *= means
         return np.bincount(rows, weights.sum(axis=1), len(root)).astype(float)
 
+    def _shared(self, ratio: FloatArray) -> NDArray[np.bool_]:
+        """Return which edges for v = ratio u are so near to those for u that one cut does for both."""
+        widths = np.diff(self._phi.edges, prepend=-np.inf, append=np.inf)
+        room = _OVERSHOOT * np.minimum(widths[:-1], widths[1:])
+        return np.asarray(np.abs(self._phi.edges) * (1 - ratio[:, None]) <= room)
+
     def _near_break(self, edge: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
         """Return Phi(m, s) on panels of m near one break each, on one side of it; shapes (n_panels, n_nodes or 1)."""
         behind = np.copysign(s, m[:, :1] - edge)
-        values = self._phi.function((edge + behind * (_NEAR / 2 + _CENTRED.ravel()))).reshape(-1, *_CENTRED.shape)
+        values = self._phi.function(edge + behind * (_NEAR / 2 + _CENTRED.ravel())).reshape(-1, *_CENTRED.shape)
         values *= _CENTRED_WEIGHTS
         d = (m - edge) / behind - _NEAR / 2
         result = np.empty_like(d)
-        for at in _blocks(np.ones(len(d), dtype=bool), _PAIRS // 2):
-            shift = d[at, :, None]
-            inside = np.exp(shift * _OFFSETS) @ values[at].transpose(0, 2, 1)
-            result[at] = (inside * np.exp(shift * (_MIDDLES - shift / 2))).sum(axis=-1)
+        for start in range(0, len(d), _PAIRS // 2):
+            at = slice(start, start + _PAIRS // 2)
+            shift = d[at, None, :]
+            sums = values[at] @ np.exp(shift * _OFFSETS[:, None])
+            sums *= np.exp(shift * (_MIDDLES[:, None] - shift / 2))
+            result[at] = sums.sum(axis=1)
         return result
 
     def _near_edges(self, m: FloatArray, s: FloatArray, reach: float) -> FloatArray:
         """Return Phi(m, s) on panels of m of a width up to 9 s, near any edges; shapes (n_panels, n_nodes or 1)."""
         centre = (m[:, :1] + m[:, -1:]) / 2
-        rows, y, weights = gaussian_rule(cuts(_NEAR / 2 + reach, _STEP, (self._phi.edges - centre) / s))
+        rows, y, weights = gaussian_rule(cuts(_NEAR / 2 + reach, (self._phi.edges - centre) / s), _STEP)
         weights *= self._phi.function(centre[rows] + s[rows] * y)
         sums = _shifted(y, weights, ((m - centre) / s)[rows])
         return np.asarray(np.add.reduceat(sums, np.searchsorted(rows, np.arange(len(m)))))

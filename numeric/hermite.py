@@ -171,7 +171,7 @@ def cuts(reach: float, *others: FloatArray) -> FloatArray:
 
 
 def gaussian_rule(cut: FloatArray, step: float, rule: Rule = PANEL) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Return row, nodes and weights of panels between cuts, no wider than a step, the weights with the normal density."""
+    """Return row, nodes and weights of panels between cuts, no wider than a step; weights have the normal density."""
     low, width = cut[:, :-1], np.diff(cut, axis=1)
     rows, columns = np.nonzero(width > 4e-16 * np.abs(low))
     low, width = low[rows, columns], width[rows, columns]

@@ -39,9 +39,9 @@ _ORDERS, _MORE = (64, 512), 2048
 chosen: with more the series takes longer than the integral."""
 _TRUNCATION = 2e-15
 """Largest bound of the remainder of a series relative to sqrt(k(a, a) k(b, b)); chosen."""
-_PROMISING = 100 * _TRUNCATION
-"""Bound with the rest of fewer terms from which on more are not tried; chosen: where phi has a kink, the squared norm of
-the rest of n terms falls like n^(-3/2)."""
+_PROMISING = 10.0
+"""How far above that the bound with the rest of the terms before may be for more to be tried, for activations with
+breaks; chosen: at a kink the squared norm of the rest of n terms falls like n^(-3/2)."""
 _OPPOSITE, _SMALL = -0.6, 0.02
 """Correlation below which, and size relative to sqrt(k(a, a) k(b, b)) below which, a series that alternates has lost
 digits that the integral has: means of one-sided activations vanish there. Chosen."""
@@ -64,7 +64,7 @@ _NEAR = REACHES[0]
 _MIDDLES, _OFFSETS = _NEAR * np.arange(-1.0, 2.0), _NEAR / 2 * PANEL.nodes
 _CENTRED = _MIDDLES[:, None] + _OFFSETS
 _CENTRED_WEIGHTS = _NEAR / 2 * PANEL.weights * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
-"""Where v is, in units of s from 4.5 s behind a break, on three panels from 9 s before it to 18 s behind it, and weights.
+"""Where v is, in units of s from 4.5 s behind a break, on three panels from 9 s before it to 18 s behind, and weights.
 Values of phi there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d)
 exp(-d^2 / 2), and exp(y d) is a product of two for the middle of a panel and the offset in it."""
 
@@ -132,7 +132,7 @@ class HermiteMehler:
         kinked = len(self._phi.breaks) > 0
         left, rest = integrated.copy(), np.zeros(len(roots))
         for order in (*_ORDERS, _MORE) if kinked else _ORDERS:
-            (at,) = np.nonzero(left & (np.abs(rho) ** order * rest[i] * rest[j] <= _PROMISING))
+            (at,) = np.nonzero(left & (np.abs(rho) ** order * rest[i] * rest[j] <= _PROMISING * _TRUNCATION))
             used = np.zeros(len(roots), dtype=bool)
             used[i[at]] = used[j[at]] = True
             p, q = ((np.cumsum(used) - 1)[place[at]] for place in (i, j))

@@ -161,27 +161,31 @@ def marks(reach: float, step: float) -> FloatArray:
     return np.concatenate([-right[:0:-1], right])
 
 
-def cuts(reach: float, step: float, *others: FloatArray) -> FloatArray:
-    """Return in each row, in order, the marks and other points between -reach and reach, shapes (n_rows, any)."""
-    fixed = marks(reach, step)
-    found = np.concatenate([np.broadcast_to(fixed, (len(others[0]), len(fixed))), *others], axis=1)
+def cuts(reach: float, *others: FloatArray) -> FloatArray:
+    """Return in each row, in order, -reach, reach and other points between, shapes (n_rows, any)."""
+    ends = np.broadcast_to([-reach, reach], (len(others[0]), 2))
+    found = np.concatenate([ends, *others], axis=1)
     np.fmax(np.fmin(found, reach, out=found), -reach, out=found)  # what is not a number becomes an end
     found.sort(axis=1)
     return found
 
 
-def gaussian_rule(cut: FloatArray, rule: Rule = PANEL) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Return row, nodes and weights of each panel between cuts, the weights with the normal density."""
+def gaussian_rule(cut: FloatArray, step: float, rule: Rule = PANEL) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return row, nodes and weights of panels between cuts, no wider than a step; weights have the normal density."""
     low, width = cut[:, :-1], np.diff(cut, axis=1)
     rows, columns = np.nonzero(width > 4e-16 * np.abs(low))
-    half = width[rows, columns, None] / 2
+    low, width = low[rows, columns], width[rows, columns]
+    parts = np.ceil(width / step).astype(np.intp)
+    which = np.repeat(np.arange(len(rows)), parts)
+    before = np.arange(len(which)) - (np.cumsum(parts) - parts)[which]
+    half = (width / (2 * parts))[which, None]
     x = half * rule.nodes
-    x += low[rows, columns, None] + half
+    x += low[which, None] + half * (2 * before[:, None] + 1)
     weights = x * x
     weights *= -0.5
     np.exp(weights, out=weights)
     weights *= half * (rule.weights / np.sqrt(2 * np.pi))
-    return rows, x, weights
+    return rows[which], x, weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +214,7 @@ def expansion(phi: Resolved, roots: FloatArray, reach: float, order: int) -> Exp
     for start in range(0, len(roots), _VARIANCES):
         block = slice(start, start + _VARIANCES)
         root = roots[block, None]
-        rows, nodes, weights = gaussian_rule(cuts(reach, step, phi.edges / root), _OSCILLATING)
+        rows, nodes, weights = gaussian_rule(cuts(reach, phi.edges / root), step, _OSCILLATING)
         values = phi.function(root[rows] * nodes)
         begins = np.searchsorted(rows, np.arange(len(root))) * nodes.shape[1]
         x, weighted = nodes.ravel(), (values * weights).ravel()

@@ -80,6 +80,9 @@ def lowered_function(expression: sp.Expr) -> Callable[[FloatArray], FloatArray]:
 
     def evaluated(x: FloatArray) -> FloatArray:
         x = np.asarray(x, dtype=float)
+        for function, (low, high) in zip(functions, ends, strict=True):
+            if x.size and low < x.min() and x.max() <= high:
+                return function(x)
         result = functions[0](np.minimum(x, ends[0][1]))
         for function, (low, high) in zip(functions[1:], ends[1:], strict=True):
             result = np.where(x > low, function(np.clip(x, low, high)), result)

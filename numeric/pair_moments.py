@@ -84,11 +84,11 @@ def gaussian_nodes(activation: Activation | KernelDual, root: FloatArray, step: 
     reach = _reach(activation, functions, np.sqrt((root**2).sum(axis=1)))
     with np.errstate(all="ignore"):  # an edge over a slope of zero is no edge: it becomes an end
         layers = [edges / slope for slope in root[:, 0]] if rank == 1 else _layers(functions, edges, root, reach)
-        _, x, weights = gaussian_rule(cuts(reach, step, *(layer[None] for layer in layers)), _RULE)
+        _, x, weights = gaussian_rule(cuts(reach, *(layer[None] for layer in layers)), step, _RULE)
         x, weights = x.ravel(), weights.ravel()
         if rank == 1:
             return Nodes(x[None], root * x, weights)
-        rows, y, inner = gaussian_rule(cuts(reach, step, (edges - root[1, 0] * x[:, None]) / root[1, 1]), _RULE)
+        rows, y, inner = gaussian_rule(cuts(reach, (edges - root[1, 0] * x[:, None]) / root[1, 1]), step, _RULE)
     g = np.stack([np.broadcast_to(x[rows, None], y.shape).ravel(), y.ravel()])
     product = (weights[rows, None] * inner).ravel()
     inside = (g**2).sum(axis=0) < reach**2

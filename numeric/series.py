@@ -39,6 +39,9 @@ _ORDERS, _MORE = (64, 512), 2048
 chosen: with more the series takes longer than the integral."""
 _TRUNCATION = 2e-15
 """Largest bound of the remainder of a series relative to sqrt(k(a, a) k(b, b)); chosen."""
+_PROMISING = 10.0
+"""How far above that the bound with the rest of the terms before may be for more to be tried, for activations with
+breaks; chosen: at a kink the squared norm of the rest of n terms falls like n^(-3/2)."""
 _OPPOSITE, _SMALL = -0.6, 0.02
 """Correlation below which, and size relative to sqrt(k(a, a) k(b, b)) below which, a series that alternates has lost
 digits that the integral has: means of one-sided activations vanish there. Chosen."""
@@ -49,17 +52,21 @@ _BLOCK, _PAIRS = 15_000, 64
 """Numbers, and pairs to integrate, worked on at a time: in the cache, and where memory is reused. Chosen."""
 _STEP = 4.5
 """Largest width of a panel in x; chosen: its rule integrates a normal density over twice as much to rounding."""
-_LEVELS = (0.0, 12), (0.1, 200), (0.5, 48), (2.0, 12), (5.0, 8), (20.0, 5)
+_OVERSHOOT = 0.25
+"""By which part of the width of the panels around it an edge may be missed; chosen: the rule has digits to spare."""
+_LEVELS = (0.0, 12), (0.1, 200), (0.5, 48), (1.0, 20), (2.0, 12), (5.0, 8), (20.0, 5)
 _SINGLE = 3
 """How often the reach of s y fits into the narrowest panel of an activation, at least, and numbers of nodes in y: first
 where no edge is in reach, then where no break is, by the trapezoidal rule, and from the level _SINGLE on, where phi
 hardly bends across a panel in y, by the Gauss-Hermite rule. With singularities no nearer than the panels allow they are
 exact to rounding. Chosen."""
 _NEAR = REACHES[0]
-_CENTRED = (_NEAR * np.arange(-1.0, 2.0)[:, None] + _NEAR / 2 * PANEL.nodes).ravel()
-_CENTRED_WEIGHTS = np.tile(_NEAR / 2 * PANEL.weights, 3) * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
-"""Where v is, in units of s from 4.5 s behind a break, from 9 s before it to 18 s behind it, and weights. Values of phi
-there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d) exp(-d^2 / 2)."""
+_MIDDLES, _OFFSETS = _NEAR * np.arange(-1.0, 2.0), _NEAR / 2 * PANEL.nodes
+_CENTRED = _MIDDLES[:, None] + _OFFSETS
+_CENTRED_WEIGHTS = _NEAR / 2 * PANEL.weights * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
+"""Where v is, in units of s from 4.5 s behind a break, on three panels from 9 s before it to 18 s behind, and weights.
+Values of phi there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d)
+exp(-d^2 / 2), and exp(y d) is a product of two for the middle of a panel and the offset in it."""
 
 
 class HermiteMehler:
@@ -119,26 +126,29 @@ class HermiteMehler:
         self, reach: float, roots: FloatArray, i: IntArray, j: IntArray, c: FloatArray, D: FloatArray
     ) -> FloatArray:
         """Return the means at pairs of variances that ask for one reach."""
-        result, left = np.empty(len(c)), np.arange(len(c))
-        integrated: list[IntArray] = []
+        result, integrated = np.empty(len(c)), np.ones(len(c), dtype=bool)
         product = roots[i] * roots[j]
         rho = np.where(product > 0, np.clip(c / product, -1.0, 1.0), 0.0)
-        for order in (*_ORDERS, _MORE) if len(self._phi.breaks) else _ORDERS:
+        kinked = len(self._phi.breaks) > 0
+        left, rest = integrated.copy(), np.zeros(len(roots))
+        for order in (*_ORDERS, _MORE) if kinked else _ORDERS:
+            (at,) = np.nonzero(left & (np.abs(rho) ** order * rest[i] * rest[j] <= _PROMISING * _TRUNCATION))
             used = np.zeros(len(roots), dtype=bool)
-            used[i[left]] = used[j[left]] = True
-            p, q = ((np.cumsum(used) - 1)[place[left]] for place in (i, j))
+            used[i[at]] = used[j[at]] = True
+            p, q = ((np.cumsum(used) - 1)[place[at]] for place in (i, j))
             series = expansion(self._phi, roots[used], reach, order)
-            identical = (p == q) & (D[left] == 0) & (c[left] > 0)
-            summed = ~identical & (np.abs(rho[left]) ** order * series.rest[p] * series.rest[q] <= _TRUNCATION)
-            result[left[identical]] = series.moments[p[identical]]
-            result[left[summed]] = _mehler(series.coefficients, p[summed], q[summed], rho[left[summed]])
+            identical = (p == q) & (D[at] == 0) & (c[at] > 0)
+            summed = ~identical & (np.abs(rho[at]) ** order * series.rest[p] * series.rest[q] <= _TRUNCATION)
+            result[at[identical]] = series.moments[p[identical]]
+            result[at[summed]] = _mehler(series.coefficients, p[summed], q[summed], rho[at[summed]])
             size = np.sqrt(series.moments[p]) * np.sqrt(series.moments[q])
-            cancelled = summed & (rho[left] < _OPPOSITE) & (np.abs(result[left]) < _SMALL * size)
-            integrated.append(left[cancelled])
-            left = left[~(identical | summed)]
-        left = np.concatenate([*integrated, left])
-        pairs, place = _distinct(np.stack([roots[i], c, D])[:, left])
-        result[left] = self._integrated(reach, *pairs)[place]
+            cancelled = summed & (rho[at] < _OPPOSITE) & (np.abs(result[at]) < _SMALL * size)
+            left[at[identical | summed]] = False
+            integrated[at[(identical | summed) & ~cancelled]] = False
+            if kinked:
+                rest[used] = series.rest
+        pairs, place = _distinct(np.stack([roots[i], c, D])[:, integrated])
+        result[integrated] = self._integrated(reach, *pairs)[place]
         return result
 
     def _integrated(self, reach: float, root: FloatArray, c: FloatArray, D: FloatArray) -> FloatArray:
@@ -156,14 +166,20 @@ class HermiteMehler:
         phi = self._phi
         edges, inner = phi.breaks if level else phi.edges, _NEAR if level >= _SINGLE else reach
         layers = [(edge + s[:, None] * marks(inner, _NEAR)) / slope[:, None] for edge in edges]
-        smooth = [phi.edges / scale[:, None] for scale in (root, slope)]
-        rows, x, weights = gaussian_rule(cuts(reach, _STEP, *smooth, *layers))
+        of_u, of_v = (phi.edges / scale[:, None] for scale in (root, slope))
+        of_v[self._shared(slope / root)] = np.nan
+        rows, x, weights = gaussian_rule(cuts(reach, of_u, of_v, *layers), _STEP)
         m, s = slope[rows, None] * x, s[rows, None]
-        first, last = np.searchsorted(edges, np.sort(m[:, [0, -1]], axis=1) + s * [-inner, inner]).T
+        far = inner * s[:, 0]
+        first = np.searchsorted(edges, np.minimum(m[:, 0], m[:, -1]) - far)
+        last = np.searchsorted(edges, np.maximum(m[:, 0], m[:, -1]) + far)
         means = np.empty_like(m)
         clear = (first == last) | (s[:, 0] == 0)
         single = ~clear & (first + 1 == last) & (level >= _SINGLE)
-        means[clear] = sum(w * phi.function(m[clear] + s[clear] * y) for y, w in _rule(level, reach))
+        for piece in range(len(edges) + 1):
+            (at,) = np.nonzero(clear & (first == piece))
+            middle, scale = m[at], s[at]
+            means[at] = sum(w * phi.function(middle + scale * y) for y, w in _rule(level, reach))
         (at,) = np.nonzero(single)
         means[at] = self._near_break(edges[first[at], None], m[at], s[at])
         for at in _blocks(~(clear | single), _PAIRS):
@@ -172,16 +188,31 @@ class HermiteMehler:
         weights *= means
         return np.bincount(rows, weights.sum(axis=1), len(root)).astype(float)
 
+    def _shared(self, ratio: FloatArray) -> NDArray[np.bool_]:
+        """Return which edges for v = ratio u are so near to those for u that one cut does for both."""
+        widths = np.diff(self._phi.edges, prepend=-np.inf, append=np.inf)
+        room = _OVERSHOOT * np.minimum(widths[:-1], widths[1:])
+        return np.asarray(np.abs(self._phi.edges) * (1 - ratio[:, None]) <= room)
+
     def _near_break(self, edge: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
         """Return Phi(m, s) on panels of m near one break each, on one side of it; shapes (n_panels, n_nodes or 1)."""
         behind = np.copysign(s, m[:, :1] - edge)
-        values = self._phi.function(edge + behind * (_NEAR / 2 + _CENTRED)) * _CENTRED_WEIGHTS
-        return _shifted(np.broadcast_to(_CENTRED, values.shape), values, (m - edge) / behind - _NEAR / 2)
+        values = self._phi.function(edge + behind * (_NEAR / 2 + _CENTRED.ravel())).reshape(-1, *_CENTRED.shape)
+        values *= _CENTRED_WEIGHTS
+        d = (m - edge) / behind - _NEAR / 2
+        result = np.empty_like(d)
+        for start in range(0, len(d), _PAIRS // 2):
+            at = slice(start, start + _PAIRS // 2)
+            shift = d[at, None, :]
+            sums = values[at] @ np.exp(shift * _OFFSETS[:, None])
+            sums *= np.exp(shift * (_MIDDLES[:, None] - shift / 2))
+            result[at] = sums.sum(axis=1)
+        return result
 
     def _near_edges(self, m: FloatArray, s: FloatArray, reach: float) -> FloatArray:
         """Return Phi(m, s) on panels of m of a width up to 9 s, near any edges; shapes (n_panels, n_nodes or 1)."""
         centre = (m[:, :1] + m[:, -1:]) / 2
-        rows, y, weights = gaussian_rule(cuts(_NEAR / 2 + reach, _STEP, (self._phi.edges - centre) / s))
+        rows, y, weights = gaussian_rule(cuts(_NEAR / 2 + reach, (self._phi.edges - centre) / s), _STEP)
         weights *= self._phi.function(centre[rows] + s[rows] * y)
         sums = _shifted(y, weights, ((m - centre) / s)[rows])
         return np.asarray(np.add.reduceat(sums, np.searchsorted(rows, np.arange(len(m)))))

@@ -271,11 +271,14 @@ def test_the_text_for_jax_is_right_with_numpy_in_its_place(
         assert np.array_equal(mine, theirs)
 
 
-def test_jax_itself_computes_the_same(load: Any) -> None:
+@pytest.mark.parametrize("which", ["gelu", "relu", "step", "cosh", "z-gaussian", "max(z,0)*exp(-z**2)"])
+def test_jax_itself_computes_the_same(which: str, load: Any) -> None:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
-    for mine, theirs in zip(load(jax_source("gelu")).dual(*pairs()), load(emitted("gelu")).dual(*pairs()), strict=True):
-        assert np.allclose(mine, theirs, rtol=1e-12)
+    dual, compiled = load(jax_source(which)).dual, jax.jit(load(jax_source(which)).dual)
+    for mine, fast, theirs in zip(dual(*pairs()), compiled(*pairs()), load(emitted(which)).dual(*pairs()), strict=True):
+        assert np.allclose(mine, theirs, rtol=1e-12, atol=1e-15)
+        assert np.allclose(fast, theirs, rtol=1e-12, atol=1e-15)
 
 
 def test_there_is_no_series_for_jax() -> None:

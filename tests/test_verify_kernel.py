@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from derive.activations import ACTIVATIONS, Activation
+from derive.activations import ACTIVATIONS, Activation, activation
 from numeric.emit import jax_source, python_source
 from numeric.kernels import MLP
+from numeric.proven_error import shown_error
 from verify.cli import main
 
 PARAMETRIC = "max(z, 0) + alpha*min(z, 0)"
@@ -60,6 +61,23 @@ def test_an_activation_without_closed_form_says_why_and_how_it_is_summed() -> No
     assert "No closed form is known tanh(z) is outside the class" in page
     assert "each as a Hermite-Mehler series, errors estimated below 1e-1" in page
     assert "A_k(a) = E[φ(√a x) He_k(x)]" in page
+
+
+@pytest.mark.parametrize("which", ["tanh", "relu", "exp(z**2/8)*tanh(z)"])
+def test_the_error_of_a_series_is_proven_at_the_pairs_that_are_shown(which: str) -> None:
+    page = words_of(kernel(which))
+    if which == "relu":
+        assert "proven" not in page
+        return
+    for order, told in enumerate(("the first", "the second")):
+        found = re.search(
+            rf"{told} in float64: errors proven to be at most (\S+), relative as above, at (.*?) (the|num)", page
+        )
+        assert found is not None
+        error, pairs = shown_error(activation(which), order)
+        assert error <= float(found[1]) <= 1.11 * error
+        assert found[2].count("(") == len(pairs) + 1
+        assert "(4, 4, 3.96875)" in found[2] or which != "tanh"
 
 
 def test_a_jump_is_said_to_be_unseen_by_the_pathwise_derivative_and_seen_by_the_weak_one() -> None:

@@ -200,6 +200,7 @@ def _indented(line: RenderableType, by: int = 2) -> Padding:
     return Padding(line, (0, 0, 0, by), expand=False)
 
 
+_ANY_RADIUS = "numeric.certified.certified_dual: a ball around the value, of any radius"
 _MEANS = r"\mathbb{E}[\phi(u)\,\phi(v)]", r"\mathbb{E}[\dot{\phi}(u)\,\dot{\phi}(v)]"
 _MEANINGS = {
     r"\operatorname{L}": (
@@ -253,7 +254,26 @@ def kernel_page(row: Activation, weak: bool, columns: int) -> Iterator[Renderabl
     yield from _part("No closed form is known", filter(None, [why_no_closed_form(row)]))
     yield from _part("In float64", [evaluation(row, closed_forms_for_floats(row, weak), weak)])
     if not row.parameters:
-        yield from _part("Guaranteed", ["numeric.certified.certified_dual: a ball around the value, of any radius"])
+        yield from _part("Guaranteed", [*_proven_errors(row, weak), _ANY_RADIUS])
+
+
+def _proven_errors(row: Activation, weak: bool) -> Iterator[str]:
+    """Yield what is proven on the errors of duals that are summed as series; numbers are rounded up."""
+    from numeric.lower_duals import closed_forms_for_floats
+    from numeric.proven_error import shown_error
+
+    forms = closed_forms_for_floats(row, weak)
+    for order, form in enumerate(forms):
+        if form is None and not (order and weak and row.jumps):
+            error, pairs = shown_error(row, order)
+            which = ("first", "second")[order]
+            points = ", ".join(f"({a:g}, {b:g}, {c:g})" for a, b, c in pairs)
+            yield (
+                f"the {which} in float64: errors proven to be at most {1.05 * error:.1e}, relative as above, "
+                f"at (a, b, c) = {points}"
+            )
+    if None in forms:
+        yield "numeric.proven_error.proven_means: a proven error of the value in float64, at any pairs"
 
 
 def kernel_latex(row: Activation, weak: bool) -> str:

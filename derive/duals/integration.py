@@ -59,6 +59,9 @@ _MOST_STEPS, _GUARDS = 16, (4, 8, 16, 32)
 """How often an axis is made longer; digits above those asked for, in the order in which they are tried."""
 _NEARLY_DEGENERATE = 1e-3
 """Value of 1 - r^2 below which y is conditioned on x."""
+_LOST_BITS = 8
+"""Bits that balls cost in the recurrence of Hermite polynomials, over the root of their number times the digits: radii
+grow by up to ``exp(2 x sqrt(k))``, and x^2 up to four times as the logarithm of what is left out; chosen."""
 _MOST_EVALUATIONS = 10_000_000
 """Values of the density, or of g(v), that one mean may take."""
 _ORIGIN, _INFINITY = arb(0), arb.pos_inf()
@@ -624,6 +627,43 @@ def mean(f: sp.Expr, a: Exact, digits: int = 40) -> arb:
             return constant(f.subs(z, 0))
     parts = pieces(f)
     return _refined(lambda enough: _line(_Function(parts, constant(sp.sqrt(variance))), enough), digits)
+
+
+def hermite_coefficients(f: sp.Expr, a: Exact, count: int, digits: int = 25) -> tuple[arb, ...]:
+    """Return balls that contain ``A_k = E[f(sqrt(a) x) He_k(x)] / sqrt(k!)`` for all k < count, x standard normal.
+
+    All are sums over one set of rules. Mehler's formula bounds the Hermite polynomials off the axis: with 0 < r < 1
+
+        |He_k(x + iy)|^2 r^k / k! <= sum_j r^j |He_j(x + iy)|^2 / j!
+                                   = exp(r x^2 / (1 + r) + r y^2 / (1 - r)) / sqrt(1 - r^2).
+
+    Args:
+        f: a function of z, analytic between its break points and up to them.
+        a: the variance, exact, above 0.
+        count: how many.
+        digits: of accuracy relative to the integral of ``|f(sqrt(a) x)| exp(-x^2/4)``, about.
+
+    Raises:
+        NotIntegrable, NotPiecewise, ValueError: as :func:`mean`.
+    """
+    variance = _rational(a)
+    if variance <= 0:
+        raise ValueError(f"expected a variance above 0, got {a}")
+    with ctx.workprec(_bits(digits) + math.ceil(_LOST_BITS * math.sqrt(count * digits))):
+        function = _Function(pieces(f), constant(sp.sqrt(variance)))
+        r = 1 - arb(1) / (count + 1)  # then r^-k is of order one
+        axis = _axis(function, 1 / (2 * (1 + r)), digits)
+        panels = axis.panels(1 / (2 * (1 - r)), digits)
+        largest = r ** (-arb(count) / 2) / (1 - r * r) ** (arb(1) / 4)
+        error = _within(largest * (axis.tail + _total_error(panels)) / _root())
+        now = [term / _root() for at in _samples(function, panels) for term in at.terms(_STANDARD.decay)]
+        x = [node for panel in panels for node, _ in panel.nodes()]
+        before, found = [arb(0)] * len(x), []
+        for k in range(count):
+            found.append(sum(now, error))
+            back, on = arb(k).sqrt(), 1 / arb(k + 1).sqrt()
+            before, now = now, [(t * h - back * g) * on for t, h, g in zip(x, now, before, strict=True)]
+    return tuple(found)
 
 
 def gaussian_mean(f: sp.Expr, g: sp.Expr, a: Exact, b: Exact, c: Exact, digits: int = 40) -> arb:

@@ -19,13 +19,14 @@ import pytest
 from click.testing import CliRunner
 
 from derive.lecture import CLAIMS
+from verify import cluster as clusters
 from verify import execution, suite
 from verify.cli import main
+from verify.cluster import ClusterExecutor
 from verify.error_budget import ErrorBudget
 from verify.execution import (
     MOST_DEATHS,
     ONE_THREAD,
-    ClusterExecutor,
     ProcessExecutor,
     SerialExecutor,
     environment_of,
@@ -326,7 +327,7 @@ def test_dask_workers_with_several_threads_are_refused() -> None:
 
 
 def test_a_cluster_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "PATIENCE", 0.5)
+    monkeypatch.setattr(clusters, "PATIENCE", 0.5)
     with small_cluster(1) as cluster:
         cluster.scale(0)
         with pytest.raises(UserError, match=r"at tcp://.*, but none answers; start them with dask worker tcp:"):
@@ -343,7 +344,7 @@ def test_a_cluster_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_an_address_without_a_scheduler_is_told(address: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(execution, "PATIENCE", 0.5)
+    monkeypatch.setattr(clusters, "PATIENCE", 0.5)
     with pytest.raises(UserError, match=expected), executor_of(1, address):
         pass
 
@@ -352,7 +353,7 @@ def test_the_command_line_hands_the_address_on(tmp_path: Path, monkeypatch: pyte
     def refuse(address: str) -> None:
         raise UserError(f"nothing at {address}")
 
-    monkeypatch.setattr(execution, "ClusterExecutor", refuse)
+    monkeypatch.setattr(clusters, "ClusterExecutor", refuse)
     words = ["verify", "eq18", "--run", str(tmp_path / "out"), "--executor", "tcp://here:9"]
     result = CliRunner().invoke(main, words)
     assert (result.exit_code, result.stderr) == (2, "widelimit: nothing at tcp://here:9\n")

@@ -74,7 +74,7 @@ class Experiment:
     wrong: tuple[float, ...]
     looks: int
     safety: float
-    repetitions: int = 1000
+    repetitions: int = 700
     plan: Callable[[float], Plan] | None = None
 
     def alpha(self, total: float) -> float:
@@ -222,7 +222,7 @@ def mean(
     weights: Sequence[float] = (1.0,),
     allowed: float = 0.0,
     safety: float = SAFETY,
-    repetitions: int = 1000,
+    repetitions: int = 700,
 ) -> Experiment:
     """Return the check of weighted means of parts of one law, which is off at the entry that spreads most.
 
@@ -291,7 +291,7 @@ def means_of_laws() -> Iterator[Experiment]:
         log[1] * SCALES,
         log[2],
         allowed=0.25,
-        repetitions=600,
+        repetitions=500,
     )
     weights = -DEEP_WIDTHS[0], DEEP_WIDTHS[-1]
     weights = tuple(weight / (DEEP_WIDTHS[-1] - DEEP_WIDTHS[0]) for weight in weights)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -296,6 +297,27 @@ def test_a_task_that_kills_every_dask_worker_is_given_up(cluster: Any) -> None:
         executor_of(1, cluster.scheduler_address) as executor,
     ):
         executor.submit(signal.raise_signal, signal.SIGKILL).result(60)
+
+
+def unknown_settings(text: str) -> list[str]:
+    """The settings in a text that Dask does not have, or that have values of another kind there."""
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")
+    found = []
+    for name, value in re.findall(r"(DASK_\w+)=(\S+)", text):
+        key = name.removeprefix("DASK_").lower().replace("__", ".")
+        (given,) = dask.config.collect_env({"DASK_X": value}).values()
+        if type(dask.config.get(key, None)) is not type(given):
+            found.append(name)
+    return found
+
+
+def test_dask_has_the_settings_of_the_readme() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False" in text
+    assert unknown_settings(text) == []
+    for right, wrong in (("PROFILE__ENABLED", "PROFILE__ENABLE"), ("ENABLED=False", "ENABLED=off")):
+        assert unknown_settings(text.replace(right, wrong)) != []
 
 
 def small_cluster(threads: int) -> Any:

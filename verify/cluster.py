@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -34,11 +35,13 @@ class ClusterExecutor(WorkersExecutor):
         from verify.store import environment
 
         try:
-            self._client = Client(address, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError, AssertionError) as error:  # AssertionError is for an empty address
+            asyncio.run(_call_on(address))
+        except Exception as error:  # Dask checks neither addresses nor answers, so that any kind may come
+            reason = next(iter(str(error).splitlines()), "it says nothing")
             raise UserError(
-                f"expected a Dask scheduler at {address!r}, but cannot reach it: {error}; start it with dask scheduler"
+                f"expected a Dask scheduler at {address!r}, but cannot reach it: {reason}; start it with dask scheduler"
             ) from error
+        self._client = Client(address, timeout=PATIENCE, set_as_default=False)
         try:
             self._client.wait_for_workers(1, timeout=PATIENCE)
             self._executor = self._client.get_executor(pure=False)  # the same call may be made twice
@@ -62,6 +65,16 @@ class ClusterExecutor(WorkersExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster, which forgets the tasks that are not finished."""
         self._client.close()
+
+
+async def _call_on(address: str) -> None:
+    """Shake hands with whoever is there. A client that cannot do it would end in a traceback much later."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    async with asyncio.timeout(2 * PATIENCE):  # Dask bounds the time to connect, not to be greeted
+        comm = await connect(address, timeout=PATIENCE, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 def _run_on_dask(environment: Mapping[str, str], call: Callable[[], Any]) -> Any:

@@ -1,8 +1,8 @@
 """Sequences of looks as verify takes them, repeated on data whose truth is known, to count how often they are wrong.
 
 A run errs with probability 1e-6, which no simulation can see, so the errors here are asked for at some percent. What
-makes intervals of means fail is their |skewness| z^3 / (3 sqrt n); at these levels 300 replicates have as much of it as
-the 32768 of a first look have at the levels of a run, so that the same shortcomings show.
+makes intervals of means fail is, to leading order, |skewness| z^3 / (3 sqrt n), and to the next one z^4 / n. With 300
+replicates at these levels both are at least what they are at the first look of a run: the same shortcomings show.
 """
 
 from __future__ import annotations
@@ -43,12 +43,19 @@ AT_ONCE = FIRST << 3
 TOTALS = 0.05, 0.01
 """Probabilities of a wrong verdict that are promised; chosen to be seen in some thousand repetitions."""
 SAFETY = ErrorBudget(total=TOTALS[0]).safety
+"""What the error budget allows for means of skewed data."""
 CONFIDENCE = 0.998
 """Level of the Clopper-Pearson intervals, 0.1 % on each side: a hundred comparisons cry wolf once in ten (chosen)."""
 POWER = 0.9
 """What a check must reach at its last look, against what it promises to resolve (chosen)."""
 COARSE = 0.1
 """Resolution in standard deviations of one replicate (chosen: four looks or five)."""
+
+
+def strains(alpha: float, entries: int, n: int) -> tuple[float, float]:
+    """Return z^3 / (3 sqrt n) and z^4 / n of the first look, with z the quantile of one side of one entry."""
+    z = -float(special.ndtri(error_budget.look_alpha(alpha, 0) / entries / 2))
+    return z**3 / (3 * math.sqrt(n)), z**4 / n
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +158,10 @@ class GrowingSample:
         return tuple(values[:n] for values in self._drawn)
 
 
-def outcome(
-    experiment: Experiment, sample: Callable[[int], Sample], discrepancy: float, alpha: float
-) -> tuple[Verdict, int]:
+def outcome(experiment: Experiment, sample: GrowingSample, discrepancy: float, alpha: float) -> tuple[Verdict, int]:
     """Return the verdict of the first look that decides, as a run takes them, or of the last one; and which it was."""
     for look in range(experiment.looks):
-        verdict = experiment.judge(sample(look), discrepancy, alpha, look)
+        verdict = experiment.judge(sample.at(look), discrepancy, alpha, look)
         if verdict is not Verdict.INCONCLUSIVE:
             break
     return verdict, look
@@ -170,7 +175,7 @@ def calibrate(experiment: Experiment) -> list[Calibration]:
         rng = np.random.default_rng([SEED, zlib.crc32(experiment.name.encode()), repetition])
         sample = GrowingSample(experiment.draw, rng)
         for (total, alpha), off in itertools.product(asked.items(), experiment.true + experiment.wrong):
-            counts[total, off, outcome(experiment, sample.at, off, alpha)[0]] += 1
+            counts[total, off, outcome(experiment, sample, off, alpha)[0]] += 1
 
     def rates(total: float, discrepancies: Sequence[float], verdict: Verdict) -> Iterator[int]:
         return (counts[total, off, verdict] for off in discrepancies)

@@ -3,14 +3,28 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
-from simulation import CONFIDENCE, EXPERIMENTS, FIRST, SEED, TOTALS, Experiment, GrowingSample, Rate, calibrate, outcome
+from simulation import (
+    CONFIDENCE,
+    EXPERIMENTS,
+    FIRST,
+    SCALES,
+    SEED,
+    TOTALS,
+    Experiment,
+    GrowingSample,
+    Rate,
+    calibrate,
+    outcome,
+    strains,
+)
 
-from verify import statistics, suite
+from verify import runs, statistics, suite
 from verify.checks import monte_carlo
 from verify.ensembles import Ensemble
 from verify.error_budget import ErrorBudget
@@ -125,11 +139,27 @@ def test_the_sequence_of_looks_is_that_of_a_run(name: str) -> None:
     for repetition in range(12):
         sample = GrowingSample(experiment.draw, np.random.default_rng([SEED, repetition]))
         for discrepancy in experiment.true + experiment.wrong:
-            verdict, look = outcome(experiment, sample.at, discrepancy, experiment.alpha(TOTALS[0]))
+            verdict, look = outcome(experiment, sample, discrepancy, experiment.alpha(TOTALS[0]))
             n = FIRST << look
             assert in_a_run(experiment, sample, discrepancy) == (verdict, len(sample.at(look)) * n)
             seen.add((verdict, look))
     assert len(seen) > 3
+
+
+def test_the_simulation_strains_intervals_at_least_as_much_as_a_run() -> None:
+    reference, _ = runs.read_run(Path(__file__).parents[2] / "reports" / "reference")
+    n = suite.TIERS["quick"].first_blocks * 1024
+    of_a_run = [
+        strains(check["alpha"], len(check["entries"]), n)
+        for claim in reference["claims"]
+        for check in claim["checks"]
+        if check["kind"] == "monte_carlo"
+    ]
+    skewed = EXPERIMENTS["lognormal(1)"]
+    simulated = strains(skewed.alpha(min(TOTALS)), len(SCALES), FIRST)
+    assert len(of_a_run) > 30
+    assert np.all(np.max(of_a_run, axis=0) <= simulated)
+    assert np.all(np.max(of_a_run, axis=0) > strains(skewed.alpha(min(TOTALS)), len(SCALES), 100 * FIRST))
 
 
 def test_a_rate_has_the_interval_of_its_binomial_law() -> None:

@@ -304,10 +304,9 @@ def unknown_settings(text: str) -> list[str]:
     dask = pytest.importorskip("dask")
     pytest.importorskip("distributed")
     found = []
-    for name, value in re.findall(r"(DASK_\w+)=(\S+)", text):
-        key = name.removeprefix("DASK_").lower().replace("__", ".")
-        (given,) = dask.config.collect_env({"DASK_X": value}).values()
-        if type(dask.config.get(key, None)) is not type(given):
+    for name, value in re.findall(r"DASK_(\w+)=(\S+)", text):
+        default = dask.config.get(name.lower().replace("__", "."), None)
+        if type(default) is not type(dask.config.interpret_value(value)):
             found.append(name)
     return found
 

@@ -6,7 +6,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help report derive test check wheel clean
+.PHONY: help report derive test calibration check wheel clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -22,6 +22,9 @@ derive: $(READY) ## regenerate every derivation
 
 test: $(READY) ## all tests (PYTEST_ARGS='-k word' for some)
 	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+calibration: $(READY) ## simulate how often verdicts are wrong, and print the rates
+	@$(BIN)/pytest -n 2 tests/calibration $(PYTEST_ARGS)
 
 check: $(READY) ## lint, formatting, types
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,13 +20,14 @@ import pytest
 from click.testing import CliRunner
 
 from derive.lecture import CLAIMS
+from verify import cluster as clusters
 from verify import execution, suite
 from verify.cli import main
+from verify.cluster import ClusterExecutor
 from verify.error_budget import ErrorBudget
 from verify.execution import (
     MOST_DEATHS,
     ONE_THREAD,
-    ClusterExecutor,
     ProcessExecutor,
     SerialExecutor,
     environment_of,
@@ -297,6 +299,26 @@ def test_a_task_that_kills_every_dask_worker_is_given_up(cluster: Any) -> None:
         executor.submit(signal.raise_signal, signal.SIGKILL).result(60)
 
 
+def unknown_settings(text: str) -> list[str]:
+    """The settings in a text that Dask does not have, or that have values of another kind there."""
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")
+    found = []
+    for name, value in re.findall(r"DASK_(\w+)=(\S+)", text):
+        default = dask.config.get(name.lower().replace("__", "."), None)
+        if type(default) is not type(dask.config.interpret_value(value)):
+            found.append(name)
+    return found
+
+
+def test_dask_has_the_settings_of_the_readme() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False" in text
+    assert unknown_settings(text) == []
+    for right, wrong in (("PROFILE__ENABLED", "PROFILE__ENABLE"), ("ENABLED=False", "ENABLED=off")):
+        assert unknown_settings(text.replace(right, wrong)) != []
+
+
 def small_cluster(threads: int) -> Any:
     """A cluster with one worker, in this process."""
     distributed = pytest.importorskip("distributed")
@@ -326,7 +348,7 @@ def test_dask_workers_with_several_threads_are_refused() -> None:
 
 
 def test_a_cluster_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "PATIENCE", 0.5)
+    monkeypatch.setattr(clusters, "PATIENCE", 0.5)
     with small_cluster(1) as cluster:
         cluster.scale(0)
         with pytest.raises(UserError, match=r"at tcp://.*, but none answers; start them with dask worker tcp:"):
@@ -343,7 +365,7 @@ def test_a_cluster_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_an_address_without_a_scheduler_is_told(address: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(execution, "PATIENCE", 0.5)
+    monkeypatch.setattr(clusters, "PATIENCE", 0.5)
     with pytest.raises(UserError, match=expected), executor_of(1, address):
         pass
 
@@ -352,7 +374,7 @@ def test_the_command_line_hands_the_address_on(tmp_path: Path, monkeypatch: pyte
     def refuse(address: str) -> None:
         raise UserError(f"nothing at {address}")
 
-    monkeypatch.setattr(execution, "ClusterExecutor", refuse)
+    monkeypatch.setattr(clusters, "ClusterExecutor", refuse)
     words = ["verify", "eq18", "--run", str(tmp_path / "out"), "--executor", "tcp://here:9"]
     result = CliRunner().invoke(main, words)
     assert (result.exit_code, result.stderr) == (2, "widelimit: nothing at tcp://here:9\n")

@@ -671,6 +671,13 @@ def test_tiny_discrepancies_get_a_scale_of_their_own() -> None:
     assert "× 10⁻¹⁵" in svg
 
 
+def test_an_infinite_interval_is_left_out_of_the_forest() -> None:
+    infinite = an_entry("b", 0.0, "inconclusive") | {"interval": [None, None]}
+    both = forest_plot(a_check("c", entries=[an_entry("a", 0.001), infinite]), "a")
+    assert both == forest_plot(a_check("c", entries=[an_entry("a", 0.001)]), "a")
+    assert forest_plot(a_check("c", entries=[infinite]), "a") is None
+
+
 @pytest.mark.parametrize(
     "check",
     [

@@ -365,12 +365,16 @@ def _known(ids: Sequence[str]) -> tuple[str, ...]:
     """Return the ids of claims in the registry's order, each once; all if none are given, ``topic.*`` for a topic."""
     from derive.lecture import CLAIMS
 
-    topics = {f"{key.partition('.')[0]}.*" for key in CLAIMS if "." in key}
+    topics = sorted({f"{key.partition('.')[0]}.*" for key in CLAIMS if "." in key})
+    for pattern in ids:
+        if pattern.endswith("*") and pattern not in topics:  # no expression ends like this either
+            raise UserError(f"expected the id of a claim or one of {', '.join(topics)}, got {pattern!r}")
     try:
         given = [[key for key in CLAIMS if key.startswith(i[:-1])] if i in topics else [i] for i in ids]
         return CLAIMS.selected([key for keys in given for key in keys])
     except KeyError as error:
-        raise UserError(f"{error.args[0]} widelimit list shows all") from error
+        end = "" if error.args[0].endswith("?") else ";"
+        raise UserError(f"{error.args[0]}{end} widelimit list shows all") from error
 
 
 def _last_verdict(key: str, run: Path | None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, in a pool of processes, or on a Dask cluster; results never depend on which.
+"""Where tasks run: in this process, in a pool of processes, or on a cluster; results never depend on which.
 
 Whoever submits tasks sees futures only. Workers may die: their tasks run again, on others. A worker that would compute
 other bits, because its versions, sources or CPU are others, refuses to.
@@ -26,8 +26,6 @@ ONE_THREAD = dict.fromkeys(
 """The environment of a worker: products on several threads round differently, and there is a worker for each CPU."""
 MOST_DEATHS = 3
 """Deaths of workers in a row, without a finished task in between, before a run gives up (chosen)."""
-PATIENCE = 10.0
-"""Seconds until a cluster that does not answer counts as out of reach (chosen)."""
 
 
 class SerialExecutor(Executor):
@@ -85,13 +83,20 @@ class _WorkerContext(SpawnContext):
     Process = _Worker
 
 
-class ProcessExecutor(Executor):
+class WorkersExecutor(Executor):
+    """An executor whose tasks run in other processes.
+
+    Attributes:
+        environment: what the bits depend on there, see :func:`verify.store.environment`.
+    """
+
+    environment: Mapping[str, str]
+
+
+class ProcessExecutor(WorkersExecutor):
     """A pool of processes. When one dies, a new pool takes over, and the tasks that are not finished run there.
 
     It gives up when workers die again and again without finishing anything in between.
-
-    Attributes:
-        environment: what the bits depend on, see :func:`verify.store.environment`.
     """
 
     def __init__(self, workers: int) -> None:
@@ -109,7 +114,7 @@ class ProcessExecutor(Executor):
         """Return the future of a call; UserError if workers die of it."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # it can no longer be cancelled, so there will be a result or an error
-        self._start(future, partial(_run_in, self.environment, partial(fn, *args, **kwargs)))
+        self._start(future, partial(run_in, self.environment, partial(fn, *args, **kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -158,59 +163,12 @@ class ProcessExecutor(Executor):
             return not self._closed
 
 
-class ClusterExecutor(Executor):
-    """The workers of a Dask cluster, all of which must compute the same bits.
+def expect(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Refuse what would compute other bits.
 
-    Dask itself runs the tasks of a worker that died on another one.
-
-    Attributes:
-        environment: what the bits depend on, see :func:`verify.store.environment`.
+    Raises:
+        UserError: if something is found to be other than expected.
     """
-
-    def __init__(self, address: str) -> None:
-        """Connect to a scheduler.
-
-        Raises:
-            UserError: if Dask is not installed, nobody answers, or the workers have other versions than this process.
-        """
-        try:
-            from distributed import Client
-        except ImportError:
-            raise UserError("--executor needs Dask, which is not installed; pip install 'widelimit[dask]'") from None
-        from verify.store import environment
-
-        try:
-            self._client = Client(address, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError, AssertionError) as error:  # AssertionError is for an empty address
-            raise UserError(
-                f"expected a Dask scheduler at {address!r}, but cannot reach it: {error}; start it with dask scheduler"
-            ) from error
-        try:
-            self._client.wait_for_workers(1, timeout=PATIENCE)
-            self._executor = self._client.get_executor(pure=False)  # the same call may be made twice
-            self.environment: Mapping[str, str] = self._executor.submit(_run_on_dask, {}, environment).result(PATIENCE)
-            # The CPUs of the cluster may be of another kind than this one, which samples nothing.
-            _expect({k: v for k, v in environment().items() if k not in ("blas", "simd")}, self.environment)
-        except BaseException as error:
-            self._client.close()
-            if isinstance(error, TimeoutError):
-                raise UserError(
-                    f"expected workers with widelimit installed at {address}, but none answers; start them with dask "
-                    f"worker {address} --nthreads 1"
-                ) from error
-            raise
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Return the future of a call; UserError if a worker would compute other bits."""
-        future: Future[Any] = self._executor.submit(_run_on_dask, self.environment, partial(fn, *args, **kwargs))
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster, which forgets the tasks that are not finished."""
-        self._client.close()
-
-
-def _expect(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
     for name, value in expected.items():
         if (came := found.get(name, "none")) != value:
             raise UserError(
@@ -219,19 +177,16 @@ def _expect(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
             )
 
 
-def _run_in(environment: Mapping[str, str], call: Callable[[], Any]) -> Any:
+def run_in(environment: Mapping[str, str], call: Callable[[], Any]) -> Any:
+    """Return the result of a call, made by a worker of the environment that its bits depend on.
+
+    Raises:
+        UserError: if the worker is of another one.
+    """
     from verify import store
 
-    _expect(environment, store.environment())
+    expect(environment, store.environment())
     return call()
-
-
-def _run_on_dask(environment: Mapping[str, str], call: Callable[[], Any]) -> Any:
-    from distributed import get_worker
-
-    # The precision of mpmath and flint is that of a whole process, so threads would change it for each other.
-    _expect({"threads": "1"}, {"threads": str(get_worker().state.nthreads)})
-    return _run_in(environment, call)
 
 
 @contextmanager
@@ -252,7 +207,9 @@ def executor_of(workers: int, scheduler: str | None = None) -> Iterator[Executor
     if workers < 1:
         raise ValueError(f"workers must be a positive integer, got {workers}")
     if scheduler is not None:
-        with _cluster(scheduler) as cluster:
+        from verify.cluster import cluster_at  # not above, since it builds on this module
+
+        with cluster_at(scheduler) as cluster:
             yield cluster
     elif workers == 1:
         yield SerialExecutor()
@@ -268,23 +225,9 @@ def executor_of(workers: int, scheduler: str | None = None) -> Iterator[Executor
                 raise
 
 
-@contextmanager
-def _cluster(scheduler: str) -> Iterator[ClusterExecutor]:
-    with ClusterExecutor(scheduler) as cluster:
-        from distributed import KilledWorker
-
-        advice = "run the same command again: it goes on with what was finished"
-        try:
-            yield cluster
-        except CancelledError as error:
-            raise UserError(f"lost the Dask scheduler at {scheduler}; {advice}") from error
-        except KilledWorker as error:
-            raise UserError(f"Dask workers died again and again, perhaps for want of memory; {advice}") from error
-
-
 def environment_of(executor: Executor) -> Mapping[str, str]:
     """Return what the bits of tasks depend on where an executor runs them, see :func:`verify.store.environment`."""
-    if isinstance(executor, ProcessExecutor | ClusterExecutor):
+    if isinstance(executor, WorkersExecutor):
         return executor.environment
     from verify.store import environment  # brings NumPy along, which commands that do not sample can do without
 

@@ -146,11 +146,10 @@ def forest_plot(check: Mapping[str, Any], name: str) -> Markup | None:
     must miss to be refuted. A sampled check without entries is drawn as one row.
 
     Returns:
-        The ``<svg>``, or ``None`` if no interval is known or a single value was decided without sampling.
+        The ``<svg>``, or ``None`` if no interval is finite or a single value was decided without sampling.
     """
-    rows = [entry for entry in check["entries"] if entry["interval"] is not None]
-    if not rows and check["interval"] is not None and check["samples"]:
-        rows = [{**check, "label": "all"}]
+    rows = check["entries"] or ([{**check, "label": "all"}] if check["samples"] else [])
+    rows = [row for row in rows if row["interval"] is not None and None not in row["interval"]]  # None: infinite
     if not rows:
         return None
     ends = np.array([row["interval"] for row in rows], dtype=float)

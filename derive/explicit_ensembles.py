@@ -68,6 +68,10 @@ def random_values(model: Model, spectrum: tuple[sp.Expr, ...]) -> dict[Letter, s
                 f"no example is known of the covariance of {first.name} and {second.name} in {model.name}"
             )
     for letter, meaning in model.letters:
+        match list(meaning.words):
+            case [(weights, known)] if letter in values and known in values:  # a covariance tells what weights must do
+                values[weights] = values[letter] * values[known].inv()
+    for letter, meaning in model.letters:
         if any(x in sources for letters in meaning.words for x in letters):
             values[letter] = value(meaning, spectrum, values)
     return values

@@ -116,7 +116,8 @@ def meanings(
 
 
 _MANY = {learning_rate: sp.Rational(9, 20), notation.step: 400, notation.same_output: 3}
-"""Many steps with a learning rate that is small enough for both spectra; the fastest mode changes its sign in each. Less than 1e-38 of any mode is left."""
+"""Many steps with a learning rate that is small enough for both spectra; the fastest mode changes its sign in each.
+Less than 1e-38 of any mode is left."""
 
 
 def _after_many(entry: sp.Expr) -> sp.Integer:

@@ -158,19 +158,20 @@ def first_layer_determinant(kernel: Scalar) -> Callable[..., FloatArray]:
     return function
 
 
-def spectral_functions(operator: Operator) -> dict[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]]:
-    """Return, for each word of an operator, its function of one eigenvalue: where it is positive, and where it is zero.
+def spectral_functions(operator: Operator) -> dict[tuple[str, ...], tuple[Callable[..., Any], ...]]:
+    """Return, for each word of an operator, its function of the eigenvalues at its joints on the training set.
 
-    The functions take (eigenvalues, learning rate, time); words without a joint on the training set have constants.
-
-    Raises:
-        TypeError: if a word has several joints.
+    Entry ``n`` is the function where the eigenvalues at the set bits of n are zero. The functions take the eigenvalues,
+    then learning rate, time or number of steps, standard deviation of the noise, and 1 or 0 for the covariance of one
+    output with itself or of two outputs.
     """
-    arguments = slot(0), notation.learning_rate, notation.time
+    same = sp.Symbol("same_output")
+    others = notation.learning_rate, notation.time, notation.noise, same
     result = {}
     for letters, pieces in operator.words.items():
-        if len(pieces) > 2:
-            raise TypeError(f"the word {' '.join(x.name for x in letters)} has several functions of Theta")
-        positive, at_zero = (sp.lambdify(arguments, sp.together(p), "numpy") for p in (pieces[0], pieces[-1]))
-        result[tuple(letter.name for letter in letters)] = positive, at_zero
+        eigenvalues = tuple(slot(n) for n in range(len(pieces).bit_length() - 1))
+        known = {notation.same_output: same, notation.step: notation.time}
+        functions = (sp.together(p).xreplace(known) for p in pieces)
+        names = tuple(letter.name for letter in letters)
+        result[names] = tuple(sp.lambdify((*eigenvalues, *others), f, "numpy") for f in functions)
     return result

@@ -69,8 +69,9 @@ def random_values(model: Model, spectrum: tuple[sp.Expr, ...]) -> dict[Letter, s
             )
     for letter, meaning in model.letters:
         match list(meaning.words):
-            case [(weights, known)] if letter in values and known in values:  # a covariance tells what weights must do
-                values[weights] = values[letter] * values[known].inv()
+            case [(weights, known)] if known in values and {letter, letter.transpose} & values.keys():
+                # a covariance that is given says what the weights are
+                values[weights] = value(word(letter), spectrum, values) * values[known].inv()
     for letter, meaning in model.letters:
         if any(x in sources for letters in meaning.words for x in letters):
             values[letter] = value(meaning, spectrum, values)

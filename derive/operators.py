@@ -46,7 +46,7 @@ class Letter:
             kernel of that operator (as J^T vanishes on that of Theta); "" for any other matrix.
         rate_of: name of the letter whose rate in time it is, or "".
         step_of: name of the letter whose change in one step of gradient descent it is, or "".
-        mirror: name and printed form of the transpose, where it has its own.
+        mirror: name and printed form of the transpose; by default this one's with a T.
     """
 
     name: str
@@ -56,18 +56,21 @@ class Letter:
     belongs_to: str = ""
     rate_of: str = ""
     step_of: str = ""
-    mirror: tuple[str, str] | None = None
+    mirror: tuple[str, str] = ("", "")
+
+    def __post_init__(self) -> None:
+        if not self.mirror[0]:
+            object.__setattr__(self, "mirror", (f"{self.name}^T", rf"{self.latex}^{{\top}}"))
 
     @property
     def transpose(self) -> Letter:
         """Return the transpose, whose transpose is this letter again."""
-        name, latex = self.mirror or (f"{self.name}^T", rf"{self.latex}^{{\top}}")
-        own = self.name, self.latex
-        return Letter(name, self.columns, self.rows, latex, self.belongs_to, mirror=own)
+        name, latex = self.mirror
+        return Letter(name, self.columns, self.rows, latex, self.belongs_to, mirror=(self.name, self.latex))
 
 
 THETA_HAT = r"\hat{\Theta}"
-JACOBIAN = Letter("J", TRAINING, PARAMETERS, "J", belongs_to=THETA_HAT, mirror=("J^T", r"J^{\top}"))
+JACOBIAN = Letter("J", TRAINING, PARAMETERS, "J", belongs_to=THETA_HAT)
 JACOBIAN_T = JACOBIAN.transpose
 """The two letters the operator is made of: ``Theta = J J^T``."""
 

@@ -67,7 +67,7 @@ def evaluate(
 def _between_joints(
     operator: Operator, word: Sequence[Letter], matrices: Mapping[str, FloatArray], vectors: FloatArray
 ) -> list[FloatArray]:
-    """Return the products of the letters before, between and after the joints on X, in the eigenbasis of Theta there."""
+    """Return the products of the letters before, between and after the joints on X, in Theta's eigenbasis there."""
     blocks: list[list[FloatArray]] = [[vectors], [vectors.T]] if operator.rows.name == "X" else [[]]
     for letter in word:
         blocks[-1].append(matrices[letter.name])

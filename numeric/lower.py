@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,7 @@ def first_layer_determinant(kernel: Scalar) -> Callable[..., FloatArray]:
     return function
 
 
+@cache
 def spectral_functions(operator: Operator) -> dict[tuple[str, ...], tuple[Callable[..., Any], ...]]:
     """Return, for each word of an operator, its function of the eigenvalues at its joints on the training set.
 

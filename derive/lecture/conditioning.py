@@ -315,7 +315,7 @@ CLAIMS = (
     ),
     _claim(
         "ensemble.not-a-posterior",
-        "Networks trained to the end in all layers vary by (ΘΘ⁺ - P) K (ΘΘ⁺ - P)ᵀ beyond the posterior",
+        "Networks trained to the end in all layers vary beyond the posterior: training is no conditioning",
         kind=Kind.LIMIT,
         theorem=covariance_beyond_the_posterior,
         statement=excess_statement,

@@ -1,7 +1,7 @@
 """High-precision checks: lowered formulas against references in mpmath that share no code with them.
 
-The references integrate the Gaussian density in two dimensions, iterate the layers by such integrals, and solve the
-linearized flow by the exponential of the full parameter-space system.
+The references integrate the Gaussian density in two dimensions and iterate the layers by such integrals; those of
+linear models are in :mod:`verify.checks.linear_models`.
 """
 
 from __future__ import annotations

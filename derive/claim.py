@@ -54,7 +54,7 @@ class Observable(StrEnum):
     ONE_INPUT_LAW = "empirical kernels of deep networks at one input, exact at every width"
     COEFFICIENT = "coefficients of 1/N of the empirical kernels of deep networks"
     DUAL = "Gaussian mean of a product of activations"
-    FLOW = "gradient flow of the linearized network"
+    FLOW = "linear models in training, and Gaussian processes given data"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from derive.explicit_matrices import SPECTRA, value
 from derive.instances import Instance, environments
 from derive.laws import GaussianProcess
 from derive.model import Model
-from derive.notation import D, a, b, c, input_dimension, learning_rate, sigma_b, sigma_w, time
+from derive.notation import D, a, b, c, input_dimension, learning_rate, noise, same_output, sigma_b, sigma_w, step, time
 from derive.operators import Operator
 from derive.terms import Expression, Index, Term, atom
 
@@ -75,7 +75,7 @@ def _of_operators(right: Operator, wrong: Operator) -> str | None:
         first, second = value(right, spectrum, {}), value(wrong, spectrum, {})
         for n, (x, y) in enumerate(zip(first, second, strict=True)):
             if sp.expand(x - y) != 0:
-                at = {learning_rate: sp.Rational(1, 2), time: 1}
+                at = {learning_rate: sp.Rational(1, 2), time: 1, step: 1, noise: sp.Rational(2, 3), same_output: 1}
                 return (
                     f"Theta with eigenvalues {spectrum[0]} and {spectrum[1]}, entry {n + 1} at eta = 1/2, t = 1: "
                     f"{sp.N(x.subs(at), 6)}, but the wrong form gives {sp.N(y.subs(at), 6)}"

@@ -17,11 +17,13 @@ import sympy as sp
 from derive.duals.examiner import examine_dual, examine_series
 from derive.duals.series import HermiteSeries
 from derive.duals.theorems import GaussianMean
-from derive.explicit_matrices import examine_flow, examine_rewriting
+from derive.explicit_ensembles import examine_agreement, examine_conditioning, examine_moment
+from derive.explicit_matrices import examine_descent, examine_flow, examine_rewriting
 from derive.explicit_network import TwoLayerNetwork
 from derive.instances import Instance, dimensions, environments
 from derive.laws import GaussianProcess, Law
 from derive.model import Hypothesis, Model
+from derive.moments import Moment
 from derive.operators import Operator
 from derive.rules.inference import scalar_of
 from derive.rules.traversal import named
@@ -88,6 +90,8 @@ def _rewriting(step: Step) -> int:
     before, after = step.before, step.after
     if isinstance(before, Operator):
         return examine_rewriting(step)
+    if isinstance(before, Moment):
+        return examine_moment(step)
     if isinstance(before, GaussianMean):
         return examine_series(step) if isinstance(after, HermiteSeries) else examine_dual(step)
     if not (isinstance(before, Expression) and isinstance(after, Expression)):
@@ -267,6 +271,11 @@ _INFERENCES: dict[str, dict[type, Callable[[Step, Theorem], int]]] = {
     "induction": {Law: _induction, Expression: _induction},
     "solve_mode": {Operator: examine_flow},
     "integrate_rate": {Operator: examine_flow},
+    "solve_recurrence": {Operator: examine_descent},
+    "sum_changes": {Operator: examine_descent},
+    "conditional_mean": {Moment: examine_conditioning},
+    "conditional_covariance": {Moment: examine_conditioning},
+    "agreement": {Moment: examine_agreement},
 }
 
 

@@ -74,6 +74,9 @@ class Model:
         definitions: what a head stands for at a layer.
         letters: what letters of operator words stand for.
         products: products of two letters that have a name.
+        covariances: the covariance over initialization of two letters with a column for each output, each centred and
+            jointly Gaussian, and independent and alike from output to output.
+        fixed: letters that do not depend on what is random over initialization; their transposes neither.
         iid_units: the hypothesis under which different ``z_j`` are independent and identically distributed.
     """
 
@@ -87,6 +90,8 @@ class Model:
     definitions: tuple[Definition, ...] = ()
     letters: tuple[tuple[Letter, Operator], ...] = ()
     products: tuple[tuple[Letter, Letter, Letter], ...] = ()
+    covariances: tuple[tuple[Letter, Letter, Operator], ...] = ()
+    fixed: tuple[Letter, ...] = ()
     iid_units: Hypothesis | None = None
 
     def __post_init__(self) -> None:
@@ -136,6 +141,18 @@ class Model:
                 return any(self.is_random(a, given) for a in atoms(body) if a.head in held)
             case Partial(body, _):
                 return any(self.is_random(f, given) for _, factors, _ in body for f in factors)
+
+    def is_centred(self, letter: Letter) -> bool:
+        """Return whether a letter is random and centred over initialization, or fixed.
+
+        Raises:
+            ValueError: if the model does not say: it may be a function of what is random.
+        """
+        if any(letter in pair[:2] for pair in self.covariances):
+            return True
+        if letter in self.fixed or letter.transpose in self.fixed:
+            return False
+        raise ValueError(f"the model {self.name!r} does not say how {letter.name} depends on the initialization")
 
     def family(self, factor: Factor) -> str:
         """Return the name of the independent family a random factor belongs to; all functions of z_j are one family."""

@@ -27,6 +27,15 @@ eigenvalue = sp.Symbol("lambda", positive=True)
 learning_rate, time = sp.symbols("eta t", positive=True)
 """Spectral variable, learning rate and time of gradient flow."""
 
+step = sp.Symbol("t", integer=True, nonnegative=True)
+"""Number of steps of gradient descent."""
+
+noise = sp.Symbol("sigma_epsilon", positive=True)
+"""Standard deviation of the noise of the targets."""
+
+same_output = sp.KroneckerDelta(*sp.symbols("k k'", integer=True, positive=True))
+"""1 where the covariance is of one output with itself, 0 for two outputs."""
+
 
 def width(of_layer: sp.Expr | int) -> sp.Expr:
     """Return N_l, the number of inputs of layer ``of_layer`` (the number of units of the layer below)."""

@@ -29,7 +29,8 @@ class Space:
 
 
 TRAINING = Space("X")
-TEST = Space("x")
+TEST, OTHER = Space("x"), Space("x'")
+"""Two sets of test inputs: a covariance has two arguments."""
 PARAMETERS = Space("theta")
 OUTPUTS = Space("outputs")
 
@@ -41,20 +42,36 @@ class Letter:
     Attributes:
         name: its name; ``latex`` its printed form.
         rows, columns: the spaces it maps to and from.
-        kills_kernel: whether it vanishes on the kernel of Theta, for a letter with columns X (as J^T does).
+        belongs_to: printed form of the operator on X that it is made with, if it, or its transpose, vanishes on the
+            kernel of that operator (as J^T vanishes on that of Theta); "" for any other matrix.
         rate_of: name of the letter whose rate in time it is, or "".
+        step_of: name of the letter whose change in one step of gradient descent it is, or "".
+        mirror: name and printed form of the transpose; by default this one's with a T.
     """
 
     name: str
     rows: Space
     columns: Space
     latex: str = ""
-    kills_kernel: bool = False
+    belongs_to: str = ""
     rate_of: str = ""
+    step_of: str = ""
+    mirror: tuple[str, str] = ("", "")
+
+    def __post_init__(self) -> None:
+        if not self.mirror[0]:
+            object.__setattr__(self, "mirror", (f"{self.name}^T", rf"{self.latex}^{{\top}}"))
+
+    @property
+    def transpose(self) -> Letter:
+        """Return the transpose, whose transpose is this letter again."""
+        name, latex = self.mirror
+        return Letter(name, self.columns, self.rows, latex, self.belongs_to, mirror=(self.name, self.latex))
 
 
-JACOBIAN = Letter("J", TRAINING, PARAMETERS, "J")
-JACOBIAN_T = Letter("J^T", PARAMETERS, TRAINING, r"J^{\top}", kills_kernel=True)
+THETA_HAT = r"\hat{\Theta}"
+JACOBIAN = Letter("J", TRAINING, PARAMETERS, "J", belongs_to=THETA_HAT)
+JACOBIAN_T = JACOBIAN.transpose
 """The two letters the operator is made of: ``Theta = J J^T``."""
 
 
@@ -81,7 +98,7 @@ class Operator:
         for letters, pieces in words:
             _require_typed(rows, columns, letters, pieces)
             before = collected.get(letters, (sp.S.Zero,) * len(pieces))
-            collected[letters] = tuple(sp.expand(p + q) for p, q in zip(before, pieces, strict=True))
+            collected[letters] = tuple(_normal(p + q) for p, q in zip(before, pieces, strict=True))
         kept = ((w, p) for w, p in collected.items() if any(x != 0 for x in p))
         self.words: Mapping[tuple[Letter, ...], Pieces] = dict(
             sorted(kept, key=lambda item: [letter.name for letter in item[0]])
@@ -142,6 +159,13 @@ class Operator:
         return Operator(self.rows, self.columns, mapped)
 
 
+def _normal(function: sp.Expr) -> sp.Expr:
+    """Return a function expanded; a rational one, as ``1/(lambda + s^2)``, with numerator and denominator coprime."""
+    expanded = sp.expand(function)
+    fractions = (p for p in expanded.atoms(sp.Pow) if p.base.is_Add and p.exp.is_negative)
+    return sp.cancel(expanded) if any(fractions) else expanded
+
+
 def _require_typed(rows: Space, columns: Space, letters: tuple[Letter, ...], pieces: Pieces) -> None:
     """Check that letters fit each other and the shape of the operator, and that every joint on X has its function.
 
@@ -172,10 +196,44 @@ def _times(left: Pieces, m: int, right: Pieces, n: int, shared: bool) -> Pieces:
     return tuple(left[bits & ((1 << m) - 1)] * moved[bits >> offset] for bits in range(1 << joints))
 
 
+def transposed(operator: Operator) -> Operator:
+    """Return the transpose: every word read backwards, with its letters transposed and its function in place."""
+    words = []
+    for letters, pieces in operator.words.items():
+        joints = _joints(letters, operator.rows)
+        swap = {slot(n): slot(joints - 1 - n) for n in range(joints)}
+        backwards = [sum((bits >> n & 1) << (joints - 1 - n) for n in range(joints)) for bits in range(len(pieces))]
+        functions = tuple(pieces[bits].subs(swap, simultaneous=True) for bits in backwards)
+        words.append((tuple(letter.transpose for letter in reversed(letters)), functions))
+    return Operator(operator.columns, operator.rows, words)
+
+
+def identity(space: Space) -> Operator:
+    """Return the identity of a space."""
+    return Operator(space, space, [((), (sp.S.One,) * (1 << _joints((), space)))])
+
+
 def word(letter: Letter) -> Operator:
     """Return a letter as an operator."""
     joints = _joints((letter,), letter.rows)
     return Operator(letter.rows, letter.columns, [((letter,), (sp.S.One,) * (1 << joints))])
+
+
+def letter_of(operator: Operator) -> Letter:
+    """Return the letter that an operator consists of.
+
+    Raises:
+        TypeError: if it is anything but one letter.
+    """
+    match list(operator.words):
+        case [(letter,)] if operator == word(letter):
+            return letter
+    raise TypeError("expected a single letter")
+
+
+def in_words(operator: Operator) -> str:
+    """Return a sum of letters in words, for an assumption."""
+    return " + ".join(" ".join(letter.name for letter in letters) for letters in operator.words) or "0"
 
 
 def function_of_theta(at: sp.Expr, eigenvalue: sp.Symbol) -> Operator:
@@ -244,12 +302,15 @@ def _spliced(operator: Operator, letters: tuple[Letter, ...], start: int, length
 
 
 def restricted_to_range(operator: Operator) -> Operator:
-    """Return the operator with functions right of a letter that kills the kernel set to zero at eigenvalue zero."""
+    """Return the operator with functions next to letters that vanish on the kernel set to zero at eigenvalue zero."""
     words = []
     for letters, pieces in operator.words.items():
-        killed = [
-            _joints(letters[: n + 1], operator.rows) - 1 for n, letter in enumerate(letters) if letter.kills_kernel
-        ]
+        killed = []
+        for n, letter in enumerate(letters):
+            if letter.belongs_to and letter.rows == TRAINING:
+                killed.append(_joints(letters[:n], operator.rows) - 1)
+            if letter.belongs_to and letter.columns == TRAINING:
+                killed.append(_joints(letters[: n + 1], operator.rows) - 1)
         words.append(
             (letters, tuple(sp.S.Zero if any(b >> k & 1 for k in killed) else p for b, p in enumerate(pieces)))
         )

@@ -15,6 +15,7 @@ from derive import notation
 from derive.duals.series import HermiteSeries, K
 from derive.duals.theorems import ClosedForm, GaussianMean
 from derive.laws import GaussianProcess, Law
+from derive.moments import Moment
 from derive.operators import Operator, slot
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Term
 
@@ -34,6 +35,9 @@ def to_sympy(term: Term) -> sp.Expr:
             return sp.Function("GaussianProcess")(0, to_sympy(covariance))
         case Operator():
             return _operator(term)
+        case Moment(of, given):
+            observed = (sp.Eq(_operator(given.observed), _operator(given.value), evaluate=False),) if given else ()
+            return sp.Function("E" if len(of) == 1 else "Cov")(*map(_operator, of), *observed)
         case GaussianMean(activation, order):
             u, v = sp.symbols("u v", real=True)
             f = activation.derivative if order else activation.expression
@@ -93,11 +97,15 @@ def _operator(operator: Operator) -> sp.Expr:
     result = sp.S.Zero
     for letters, pieces in operator.words.items():
         factors = [sp.Symbol(letter.name, commutative=False) for letter in letters]
-        function = sp.Function("g", commutative=False)(pieces[0].subs(slot(0), notation.eigenvalue))
-        position = next((n for n, letter in enumerate(letters) if letter.rows.name == "X"), len(letters))
-        constant = not any(pieces[0].has(slot(n)) for n in range(len(pieces).bit_length() - 1))
-        if constant:
+        joints = [slot(n) for n in range(len(pieces).bit_length() - 1)]
+        if not any(pieces[0].has(joint) for joint in joints):
             result += sp.Mul(pieces[0], *factors)
-        else:
-            result += sp.Mul(*factors[:position], function, *factors[position:])
+            continue
+        if len(joints) == 1:
+            function = pieces[0].subs(slot(0), notation.eigenvalue)
+            position = next((n for n, letter in enumerate(letters) if letter.rows.name == "X"), len(letters))
+        else:  # what stands at the joints is a function of all of them, given in front
+            function, position = pieces[0], 0
+        factors.insert(position, sp.Function("g", commutative=False)(function))
+        result += sp.Mul(*factors)
     return result

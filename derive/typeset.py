@@ -11,7 +11,8 @@ from derive.activations import Activation
 from derive.duals.series import HermiteSeries
 from derive.duals.theorems import ClosedForm, GaussianMean
 from derive.laws import GaussianProcess, Law, Quantity
-from derive.operators import Operator, slot
+from derive.moments import Moment
+from derive.operators import THETA_HAT, TRAINING, Letter, Operator, Pieces, slot
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Term
 
 _BOUND_NAMES = ("j", "i", "m", "n", "q", "r", "s")
@@ -44,6 +45,8 @@ def latex(term: Term) -> str:
             return symbol if factor == 1 else rf"{sympy_latex(factor)}\,{symbol}"
         case Operator():
             return _operator(term)
+        case Moment():
+            return _moment(term)
         case GaussianMean(activation, order):
             f = r"\dot{\phi}" if order else r"\phi"
             return rf"\mathbb{{E}}\left[{f}(u)\,{f}(v)\right]_{{\phi = {_name_of(activation)}}}"
@@ -74,7 +77,7 @@ _DROPPED = {"left", "right", "middle", ",", ";", "!", "mathbb", "mathcal", "math
 _LETTERS = {
     "Theta": "Θ", "phi": "φ", "sigma": "σ", "delta": "δ", "lambda": "λ", "eta": "η", "theta": "θ", "omega": "ω",
     "partial": "∂", "pi": "π", "sum": "Σ", "infty": "∞", "ge": "≥", "rho": "ρ", "Phi": "Φ", "alpha": "α", "gamma": "γ",
-    "tau": "τ", "top": "ᵀ", "cdot": "·", "to": "→", "le": "≤",
+    "tau": "τ", "top": "ᵀ", "cdot": "·", "to": "→", "le": "≤", "Delta": "Δ", "epsilon": "ε",
 }  # fmt: skip
 
 
@@ -269,35 +272,90 @@ def _factor(factor: Factor, names: Mapping[Index, str], fresh: list[str]) -> str
             return rf"\frac{{\partial}}{{\partial {below}}}\left({inner}\right)"
 
 
+def _moment(moment: Moment) -> str:
+    """Return the LaTeX of a mean, or of the covariance of outputs k and k'."""
+    given = moment.given
+    condition = rf" \,\middle|\, {latex(given.observed)} = {latex(given.value)}" if given else ""
+    if len(moment.of) == 1:
+        return rf"\mathbb{{E}}\left[{latex(moment.of[0])}{condition}\right]"
+    first, second = (
+        rf"{x}_{{{k}}}" if len(operator.words) == 1 else rf"\left({x}\right)_{{{k}}}"
+        for operator, x, k in ((o, latex(o), k) for o, k in zip(moment.of, ("k", "k'"), strict=True))
+    )
+    return rf"\mathrm{{Cov}}\left[{first},\, {second}{condition}\right]"
+
+
 def _operator(operator: Operator) -> str:
-    parts = []
-    for letters, pieces in operator.words.items():
-        if len(pieces) == 2:
-            sign, function = _function(pieces)
-        elif len(set(pieces)) == 1:
-            sign, function = ("-", -pieces[0]) if pieces[0].could_extract_minus_sign() else ("+", pieces[0])
-            function = _scalar(function)
-        else:
-            raise TypeError("a word with different functions of Theta at several joints has no printed form")
-        position = next((n for n, letter in enumerate(letters) if letter.rows.name == "X"), len(letters))
-        names = [letter.latex for letter in letters]
-        names.insert(position, function)
-        parts.append((sign, r"\,".join(n for n in names if n) or "I"))
+    parts = [_word(operator, letters, pieces) for letters, pieces in operator.words.items()]
     if not parts:
         return "0"
     first = ("-" if parts[0][0] == "-" else "") + parts[0][1]
     return " ".join([first, *(f"{sign} {part}" for sign, part in parts[1:])])
 
 
+def _word(operator: Operator, letters: tuple[Letter, ...], pieces: Pieces) -> tuple[str, str]:
+    """Return sign and LaTeX of a word: its letters with a function of Theta at every joint on X that has one.
+
+    Raises:
+        TypeError: if its function is not a product of functions of one eigenvalue each.
+    """
+    names = [letter.latex for letter in letters]
+    if not letters and operator.rows != TRAINING:
+        names.append("I")
+    factor = notation.same_output if all(p.has(notation.same_output) or p == 0 for p in pieces) else sp.S.One
+    pieces = tuple(sp.expand(p / factor) for p in pieces)
+    if factor != 1:
+        names.append(r"\delta_{k k'}")
+    ends = [operator.rows, *(letter.columns for letter in letters)]
+    places = [n for n, space in enumerate(ends) if space == TRAINING] or [len(letters)]
+    if len(set(pieces)) == 1 and not any(pieces[0].has(slot(n)) for n in range(len(places))):
+        minus = pieces[0].could_extract_minus_sign()
+        sign, functions = "-" if minus else "+", [_scalar(-pieces[0] if minus else pieces[0])]
+    else:
+        shown = [_function(separate, _symbol(letters)) for separate in _separated(pieces, len(places))]
+        sign, functions = "-" if sum(s == "-" for s, _ in shown) % 2 else "+", [f for _, f in shown]
+    for n, function in reversed(list(zip(places, functions, strict=False))):
+        names.insert(n, function)
+    return sign, r"\,".join(n for n in names if n) or "I"
+
+
+def _symbol(letters: tuple[Letter, ...]) -> str:
+    """Return the printed form of the operator that the functions in a word are of."""
+    return next((letter.belongs_to for letter in letters if letter.belongs_to), THETA_HAT)
+
+
+def _separated(pieces: Pieces, joints: int) -> list[tuple[sp.Expr, sp.Expr]]:
+    """Return the factors of a function of several eigenvalues, each where its eigenvalue is positive and zero.
+
+    Raises:
+        TypeError: if it is no such product.
+    """
+    if joints == 1:
+        return [(pieces[0], pieces[1])]
+    point = {slot(n): sp.Integer(n + 2) for n in range(joints)}
+    found: list[tuple[sp.Expr, sp.Expr]] = []
+    rest = sp.factor(pieces[0])
+    factors = sp.separatevars(rest, symbols=list(point), dict=True)
+    if factors is None:
+        raise TypeError("a word with a function of several eigenvalues that is no product has no printed form")
+    for n in range(joints):
+        own = sp.expand((factors["coeff"] if n == 0 else 1) * factors[slot(n)])
+        others = sp.prod([factors[slot(m)] for m in range(joints) if m != n])
+        at_zero = sp.cancel(sp.expand(pieces[1 << n] / others) / (1 if n == 0 else factors["coeff"]))
+        found.append((own.subs(slot(n), slot(0)), at_zero))
+    return found
+
+
 def _scalar(value: sp.Expr) -> str:
     return "" if value == 1 else sympy_latex(value)
 
 
-def _function(pieces: tuple[sp.Expr, ...]) -> tuple[str, str]:
-    """Return sign and LaTeX of ``g(Theta)``: a constant, or g in brackets with Theta for lambda."""
+def _function(pieces: tuple[sp.Expr, sp.Expr], symbol: str) -> tuple[str, str]:
+    """Return sign and LaTeX of ``g(Theta)``: a constant, or g in brackets with the operator for lambda."""
     positive, at_zero = pieces
+    point = {slot(0): 1, notation.learning_rate: sp.Rational(1, 2), notation.time: 1, notation.step: 1}
     minus = any(p.could_extract_minus_sign() for p in pieces if not p.is_Add) or (
-        positive.is_Add and positive.subs({slot(0): 1, notation.learning_rate: 1, notation.time: 1}) < 0
+        positive.is_Add and positive.subs(point) < 0
     )
     if minus:
         positive, at_zero = -positive, -at_zero
@@ -312,11 +370,11 @@ def _function(pieces: tuple[sp.Expr, ...]) -> tuple[str, str]:
     inverse = positive.is_Add and positive.has(1 / slot(0))
     body = rf"\frac{{{sympy_latex(over)}}}{{\lambda}}" if inverse else sympy_latex(positive)
     if positive == slot(0):
-        return sign, r"\hat{\Theta}"
+        return sign, symbol
     if positive == 1 / slot(0):
-        return sign, r"\hat{\Theta}^{+}"
+        return sign, rf"{symbol}^{{+}}"
     scale, rest = positive.as_independent(slot(0), as_Add=False)
     if rest == slot(0):
-        return sign, rf"{sympy_latex(scale)}\,\hat{{\Theta}}"
+        return sign, rf"{sympy_latex(scale)}\,{symbol}"
     on_range = r",\, \lambda > 0" if at_zero != sp.limit(positive, slot(0), 0) else ""
-    return sign, rf"\left[{body}\right]_{{\lambda = \hat{{\Theta}}{on_range}}}"
+    return sign, rf"\left[{body}\right]_{{\lambda = {symbol}{on_range}}}"

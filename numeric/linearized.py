@@ -1,21 +1,28 @@
-"""Gradient flow of the linearized network: operator theorems evaluated on explicit matrices."""
+"""Linear models in training, and Gaussian processes given data: operator theorems evaluated on explicit matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derive.operators import Operator
+from derive.operators import Letter, Operator
 from numeric.lower import spectral_functions
 
 FloatArray = NDArray[np.float64]
 
 
 def evaluate(
-    operator: Operator, jacobian: FloatArray, letters: Mapping[str, FloatArray], learning_rate: float, time: float
+    operator: Operator,
+    jacobian: FloatArray,
+    letters: Mapping[str, FloatArray],
+    learning_rate: float,
+    time: float,
+    *,
+    noise: float = 1.0,
+    same_output: bool = True,
 ) -> FloatArray:
     """Return an operator theorem's right side as a matrix.
 
@@ -24,7 +31,9 @@ def evaluate(
         jacobian: J, shape (n_training, n_parameters).
         letters: the other matrices by name; ``J`` and ``J^T`` are known.
         learning_rate: eta.
-        time: t.
+        time: t, or the number of steps of gradient descent.
+        noise: standard deviation of the noise of the targets.
+        same_output: whether a covariance is of one output with itself, or of two outputs.
 
     Eigenvalues below the rounding error of the eigendecomposition count as zero, so singular Theta is no special case.
 
@@ -40,19 +49,40 @@ def evaluate(
     if missing:
         raise KeyError(f"expected a matrix for each of {sorted(spaces)}, got none for {', '.join(missing)}")
     total: FloatArray | None = None
-    for names, (on_range, at_zero) in spectral_functions(operator).items():
-        joint = next((n for n, name in enumerate(names) if spaces[name].rows.name == "X"), None)
-        if joint is None and (spaces[names[-1]].columns if names else operator.columns).name == "X":
-            joint = len(names)
-        factors = [matrices[name] for name in names]
-        if joint is None:
-            factors = [float(on_range(1.0, learning_rate, time)) * factors[0], *factors[1:]]
-        else:
-            safe = np.where(positive, eigenvalues, 1.0)
-            g = np.where(positive, on_range(safe, learning_rate, time), at_zero(eigenvalues, learning_rate, time))
-            factors.insert(joint, (vectors * g) @ vectors.T)
-        word = reduce(np.matmul, factors)
+    for names, functions in spectral_functions(operator).items():
+        blocks = _between_joints(operator, [spaces[name] for name in names], matrices, vectors)
+        joints = len(blocks) - 1
+        grids = np.meshgrid(*[np.where(positive, eigenvalues, 1.0)] * joints, indexing="ij")
+        zeros = np.meshgrid(*[~positive] * joints, indexing="ij")
+        piece = sum((zero.astype(int) << n for n, zero in enumerate(zeros)), np.zeros((), int))
+        values = [f(*grids, learning_rate, time, noise, float(same_output)) for f in functions]
+        g = np.choose(piece, np.broadcast_arrays(*values, piece)[:-1])
+        word = _contracted(blocks, g)
         total = word if total is None else total + word
     if total is None:
         raise ValueError("the operator has no words: it is zero, and its size is not known")
     return total
+
+
+def _between_joints(
+    operator: Operator, word: Sequence[Letter], matrices: Mapping[str, FloatArray], vectors: FloatArray
+) -> list[FloatArray]:
+    """Return the products of the letters before, between and after the joints on X, in Theta's eigenbasis there."""
+    blocks: list[list[FloatArray]] = [[vectors], [vectors.T]] if operator.rows.name == "X" else [[]]
+    for letter in word:
+        blocks[-1].append(matrices[letter.name])
+        if letter.columns.name == "X":
+            blocks[-1].append(vectors)
+            blocks.append([vectors.T])
+    return [reduce(np.matmul, block) for block in blocks]
+
+
+def _contracted(blocks: Sequence[FloatArray], g: FloatArray) -> FloatArray:
+    """Return the sum over the modes at all joints of the blocks' entries times the function's value."""
+    if len(blocks) == 1:
+        return g * blocks[0]
+    joints = "ijklmn"[: len(blocks) - 1]
+    ends = f"a{joints}b"
+    subscripts = ",".join(ends[n : n + 2] for n in range(len(blocks)))
+    word: FloatArray = np.einsum(f"{subscripts},{joints}->ab", *blocks, g)
+    return word

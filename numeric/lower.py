@@ -160,23 +160,24 @@ def first_layer_determinant(kernel: Scalar) -> Callable[..., FloatArray]:
     return function
 
 
-def spectral_functions(operator: Operator) -> dict[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]]:
-    """Return, for each word of an operator, its function of one eigenvalue: where it is positive, and where it is zero.
+@cache
+def spectral_functions(operator: Operator) -> dict[tuple[str, ...], tuple[Callable[..., Any], ...]]:
+    """Return, for each word of an operator, its function of the eigenvalues at its joints on the training set.
 
-    The functions take (eigenvalues, learning rate, time); words without a joint on the training set have constants.
-
-    Raises:
-        TypeError: if a word has several joints.
+    Entry ``n`` is the function where the eigenvalues at the set bits of n are zero. The functions take the eigenvalues,
+    then learning rate, time or number of steps, standard deviation of the noise, and 1 or 0 for the covariance of one
+    output with itself or of two outputs.
     """
-    arguments = slot(0), notation.learning_rate, notation.time
+    same = sp.Symbol("same_output")
+    others = notation.learning_rate, notation.time, notation.noise, same
     modules = [{"compound": compound}, "numpy"]
     result = {}
     for letters, pieces in operator.words.items():
-        if len(pieces) > 2:
-            raise TypeError(f"the word {' '.join(x.name for x in letters)} has several functions of Theta")
-        both = (_without_cancellation(piece) for piece in (pieces[0], pieces[-1]))
-        positive, at_zero = (sp.lambdify(arguments, piece, modules) for piece in both)
-        result[tuple(letter.name for letter in letters)] = positive, at_zero
+        eigenvalues = tuple(slot(n) for n in range(len(pieces).bit_length() - 1))
+        known = {notation.same_output: same, notation.step: notation.time}
+        functions = (_without_cancellation(p.xreplace(known)) for p in pieces)
+        names = tuple(letter.name for letter in letters)
+        result[names] = tuple(sp.lambdify((*eigenvalues, *others), f, modules) for f in functions)
     return result
 
 
@@ -191,13 +192,3 @@ def _without_cancellation(function: sp.Expr) -> sp.Expr:
     less = sp.expand(function.subs({decay: 1 + lost for decay, lost in decays.items()}))
     cancelled = less.subs(dict.fromkeys(decays.values(), 0)) == 0
     return sp.together(less if cancelled else function)
-
-
-def by_steps(operator: Operator) -> Operator:
-    """Return what gradient descent makes of an operator of gradient flow: t counts steps, and eta is their size.
-
-    On a mode, the rate of the flow is -eta lambda times the residual (eq 70), so that a step leaves the residual
-    1 - eta lambda where a unit of time leaves exp(-eta lambda); the linear model is otherwise the same.
-    """
-    rate = notation.learning_rate * slot(0)
-    return operator.map(lambda function: function.subs(sp.exp(-rate * notation.time), (1 - rate) ** notation.time))

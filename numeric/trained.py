@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
-from derive.lecture import linearized
+from derive.lecture import trained_ensembles
+from derive.lecture.trained_ensembles import DESCENT_LIMIT, FLOW_LIMIT
 from derive.operators import Operator
 from derive.rules.spectral import range_of_jacobian
-from numeric.lower import by_steps, spectral_functions
+from numeric.lower import spectral_functions
 from numeric.regression import Prediction, resolution, smallest_on_range, warn_of_condition
 
 FloatArray = NDArray[np.float64]
-SpectralFunctions = Mapping[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]]
+SpectralFunctions = Mapping[tuple[str, ...], tuple[Callable[..., Any], ...]]
 
 
 @cache
@@ -36,9 +37,9 @@ def prediction(steps: bool) -> tuple[SpectralFunctions, SpectralFunctions]:
     Args:
         steps: whether for gradient descent in place of gradient flow.
     """
-    theorem = linearized.test_outputs()
+    theorem = trained_ensembles.prediction(by=DESCENT_LIMIT if steps else FLOW_LIMIT)
     sides = (side for side in (theorem.rhs, theorem.by(range_of_jacobian).rhs) if isinstance(side, Operator))
-    entire, on_range = (spectral_functions(by_steps(side) if steps else side) for side in sides)
+    entire, on_range = map(spectral_functions, sides)
     return entire, on_range
 
 
@@ -168,8 +169,8 @@ def _outputs(
         if source in sources:
             match path:
                 case []:
-                    total += function[0] * sources[source]  # a constant: no function of Theta stands in the word
-                case ["Theta(x,X)"]:
+                    total += function * sources[source]  # a constant
+                case ["Theta_inf(x,X)"]:
                     total += (theta_xX * function) @ sources[source]
                 case _:
                     raise TypeError(f"the prediction has a word that is not known here: {' '.join(path)} {source}")
@@ -195,9 +196,24 @@ def _at_times(spectrum: Spectrum, plan: Schedule, theta_xX: FloatArray) -> Itera
         positive = eigenvalues > (least if leave_out else 0.0)
         safe = np.where(positive, eigenvalues, 1.0)
         yield {
-            word: np.asarray(np.where(positive, above(safe, plan.rate, time), at_zero(0.0, plan.rate, time)), float)
-            for word, (above, at_zero) in (on_range if leave_out else entire).items()
+            word: _values(functions, positive, safe, plan.rate, time)
+            for word, functions in (on_range if leave_out else entire).items()
         }
+
+
+def _values(
+    functions: tuple[Callable[..., Any], ...],
+    positive: NDArray[np.bool_],
+    eigenvalues: FloatArray,
+    rate: float,
+    time: float,
+) -> FloatArray:
+    """Return a function of Theta at its eigenvalues, or the constant of a word without one."""
+    others = rate, time, 0.0, 1.0  # no noise; one output
+    if len(functions) == 1:
+        return np.asarray(functions[0](*others), float)
+    above, at_zero = functions
+    return np.asarray(np.where(positive, above(eigenvalues, *others), at_zero(0.0, *others)), float)
 
 
 def _root(covariance: FloatArray) -> FloatArray:

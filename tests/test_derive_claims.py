@@ -148,6 +148,10 @@ def test_a_statement_does_not_differ_from_itself(key):
     assert counterexample(statement, statement, THEOREMS[key].model) is None
 
 
+ILL_TYPED = {"eq3", "eq70", "eq71", "eq80", "sec5.2.1-model"}
+"""What has no meaning as printed."""
+
+
 def test_what_is_printed_wrong_differs_or_has_no_meaning():
     for key, row in CLAIMS.items():
         if row.printed is None:
@@ -156,7 +160,7 @@ def test_what_is_printed_wrong_differs_or_has_no_meaning():
         try:
             wrong = row.printed.evaluate()
         except IllTyped:
-            assert key in ("eq70", "eq71")
+            assert key in ILL_TYPED
             continue
         assert counterexample(row.statement(), wrong, THEOREMS[key].model) is not None
 
@@ -187,6 +191,8 @@ def test_every_term_of_every_theorem_has_mathml_and_plain_text():
 def test_different_terms_print_differently():
     printed = {}
     for key, term in EVERY.items():
+        if isinstance(term, Operator) and not term.words:  # zero is zero in every language
+            continue
         if isinstance(term, Operator):  # what a function of Theta is on the kernel of Theta is not printed
             key = str([(letters, pieces[0]) for letters, pieces in term.words.items()])
         printed.setdefault(latex(term), set()).add(key)

@@ -10,7 +10,7 @@ import sympy as sp
 
 from derive.examiner import examine, examine_step
 from derive.laws import GaussianProcess, Law
-from derive.lecture import finite_width, linearized, nngp, ntk
+from derive.lecture import conditioning, finite_width, linearized, nngp, ntk, trained_ensembles
 from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y, tangent_hypothesis
 from derive.model import Definition, Hypothesis, Model
 from derive.mutations import recoefficiented, swapped_sigmas, without
@@ -288,7 +288,7 @@ def test_a_mixture_whose_covariance_stays_random_is_no_gaussian_process():
 
 def lecture_theorems():
     found = {}
-    for module in (nngp, ntk, linearized, finite_width):
+    for module in (nngp, ntk, linearized, trained_ensembles, conditioning, finite_width):
         for key, function in vars(module).items():
             if hasattr(function, "cache_info") and function.__module__ == module.__name__:
                 theorem = function()
@@ -330,7 +330,7 @@ STAND_ALONE = [
     "ntk.own_term_exact",
     "ntk.inherited_term_exact",
     "ntk.ntk_recursion",
-    *(key for key in THEOREMS if key.startswith("linearized.")),
+    *(key for key in THEOREMS if key.startswith(("linearized.", "trained_ensembles.", "conditioning."))),
 ]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import sympy as sp
 from scipy import integrate, linalg
 
 from derive.lecture import CLAIMS, linearized
+from derive.lecture.ensemble_claims import covariance_statement, flow
 from derive.notation import eigenvalue, learning_rate, time
-from derive.operators import PARAMETERS, TRAINING, Operator, function_of_theta, slot, word
+from derive.operators import JACOBIAN, JACOBIAN_T, PARAMETERS, TRAINING, Letter, Operator, function_of_theta, word
 from numeric.linearized import evaluate
 
 RATE, TIME = 0.6, 1.7
@@ -35,7 +38,7 @@ def letters(jacobian, outputs=None):
     return known if outputs is None else {**known, "f_t(X)": outputs}
 
 
-def flow(jacobian, at=TIME):
+def displacement(jacobian, at=TIME):
     """Displacement of the parameters at a time, by integrating gradient descent on 1/2 |f - Y|^2 in parameter space."""
     shape = jacobian.shape[1], 2
 
@@ -49,7 +52,7 @@ def flow(jacobian, at=TIME):
 @pytest.mark.parametrize("name", JACOBIANS)
 def test_the_theorems_follow_the_integrated_flow(name):
     jacobian = JACOBIANS[name]
-    omega = flow(jacobian)
+    omega = displacement(jacobian)
     outputs = F0 + jacobian @ omega
     expected = {
         "eq70": -RATE * jacobian @ jacobian.T @ (outputs - Y),
@@ -128,9 +131,54 @@ def test_the_zero_operator_has_no_size():
         evaluate(Operator(TRAINING, PARAMETERS, []), GENERIC, {}, RATE, TIME)
 
 
-def test_a_word_with_functions_at_two_joints_is_refused():
-    twice = word(linearized.JACOBIAN) @ word(linearized.JACOBIAN_T) @ word(linearized.Y)
-    with pytest.raises(TypeError, match="several functions of Theta"):
-        evaluate(twice, GENERIC, letters(GENERIC), RATE, TIME)
-    one = function_of_theta(slot(0), slot(0)) @ word(linearized.Y)
-    np.testing.assert_allclose(evaluate(one, GENERIC, letters(GENERIC), RATE, TIME), GENERIC @ GENERIC.T @ Y)
+def psi(matrix):
+    """(1 - exp(-s))/s of the eigenvalues of RATE * TIME * matrix, by an integral of matrix exponentials."""
+    nodes, weights = np.polynomial.legendre.leggauss(30)
+    return sum(w / 2 * linalg.expm(-(1 + x) / 2 * RATE * TIME * matrix) for x, w in zip(nodes, weights, strict=True))
+
+
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_a_word_has_a_function_of_theta_at_every_joint(name):
+    jacobian = JACOBIANS[name]
+    middle = np.array([[0.3, -1.2, 0.5], [0.7, 0.2, -0.4], [1.1, 0.6, -0.9]])  # does not commute with Theta
+    slope = function_of_theta((1 - sp.exp(-learning_rate * eigenvalue * time)) / eigenvalue, eigenvalue)
+    free = word(Letter("M", TRAINING, TRAINING))
+    theta, g = jacobian @ jacobian.T, RATE * TIME * psi(jacobian @ jacobian.T)
+    words = {
+        slope @ free @ slope @ word(linearized.Y): g @ middle @ g @ Y,
+        free @ slope @ free @ slope @ free: middle @ g @ middle @ g @ middle,
+        word(linearized.THETA_XX) @ slope @ free @ word(JACOBIAN): beside(jacobian)
+        @ jacobian.T
+        @ g
+        @ middle
+        @ jacobian,
+        word(JACOBIAN) @ word(JACOBIAN_T) @ slope: theta @ g,
+    }
+    for operator, expected in words.items():
+        found = evaluate(operator, jacobian, {**letters(jacobian), "M": middle}, RATE, TIME)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_functions_at_two_joints_are_told_apart():
+    jacobian, middle = GENERIC, np.diag([1.0, 2.0, 4.0])
+    decay = function_of_theta(sp.exp(-learning_rate * eigenvalue * time), eigenvalue)
+    free = word(Letter("M", TRAINING, TRAINING))
+    one, two = (evaluate(w, jacobian, {"M": middle}, RATE, TIME) for w in (decay @ free, free @ decay))
+    np.testing.assert_allclose(one, two.T, atol=1e-14)
+    assert np.max(np.abs(one - two)) > 0.1
+
+
+def test_a_doubled_cross_term_is_invisible_at_one_input_and_visible_at_two():
+    root, test = np.array([[0.8, 0.3, -0.5], [-0.1, 1.1, 0.4], [0.5, -0.2, 0.9]]), np.array([[0.6, -0.4, 0.1]])
+    kernels = {"x": (test, beside(GENERIC)[:1]), "X": (root, GENERIC), "y": (2 * test + 1, beside(GENERIC)[1:])}
+
+    def entry(cross, second):
+        blocks = {"x": "x", "X": "X", "x'": second}
+        known = {}
+        for a, b in itertools.product(blocks, repeat=2):
+            (k, j), (k2, j2) = kernels[blocks[a]], kernels[blocks[b]]
+            known |= {f"K({a},{b})": k @ k2.T, f"Theta_inf({a},{b})": j @ j2.T}
+        return evaluate(covariance_statement(flow(), cross=cross), GENERIC, known, RATE, TIME)[0, 0]
+
+    assert entry((-2, 0), "x") == pytest.approx(entry((-1, -1), "x"), abs=1e-14)
+    assert abs(entry((-2, 0), "y") - entry((-1, -1), "y")) > 0.01

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive.lecture import finite_width, linearized, nngp, ntk
+from derive.lecture import finite_width, nngp, ntk
 from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y
-from derive.notation import input_dimension, layer, sigma_b, sigma_w, width
-from derive.operators import JACOBIAN, JACOBIAN_T, OUTPUTS, TRAINING, Letter, Operator, function_of_theta, slot, word
+from derive.notation import input_dimension, layer, learning_rate, noise, same_output, sigma_b, sigma_w, step, width
+from derive.operators import OUTPUTS, TRAINING, Letter, Operator, function_of_theta, slot, word
 from derive.terms import Expression, Index, atom, constant, delta, mean, total
 from numeric.lower import (
     first_layer_determinant,
@@ -142,18 +142,27 @@ def test_a_function_of_theta_has_a_value_on_the_range_and_one_on_the_kernel():
     decay = function_of_theta(sp.exp(-slot(0)), slot(0)) @ word(Letter("Y", TRAINING, OUTPUTS))
     ((names, (on_range, on_kernel)),) = spectral_functions(decay).items()
     assert names == ("Y",)
-    assert on_range(np.array([2.0]), 9.0, 9.0)[0] == pytest.approx(np.exp(-2.0))
-    assert on_kernel(np.array([0.0]), 9.0, 9.0) == 1
+    assert on_range(np.array([2.0]), 9.0, 9.0, 9.0, 9.0)[0] == pytest.approx(np.exp(-2.0))
+    assert on_kernel(np.array([0.0]), 9.0, 9.0, 9.0, 9.0) == 1
     inverse = Operator(TRAINING, TRAINING, [((), (1 / slot(0), sp.S.Zero))])
     ((_, (on_range, on_kernel)),) = spectral_functions(inverse).items()
-    assert on_range(4.0, 1.0, 1.0) == 0.25
-    assert on_kernel(0.0, 1.0, 1.0) == 0
+    assert on_range(4.0, 1.0, 1.0, 1.0, 1.0) == 0.25
+    assert on_kernel(0.0, 1.0, 1.0, 1.0, 1.0) == 0
 
 
-def test_a_word_with_two_functions_of_theta_is_refused():
-    twice = word(JACOBIAN) @ word(JACOBIAN_T) @ word(linearized.Y)
-    with pytest.raises(TypeError, match=r"the word J J\^T Y has several functions of Theta"):
-        spectral_functions(twice)
+def test_a_word_with_two_joints_has_a_function_for_each_eigenvalue_that_may_vanish():
+    inverse = Operator(TRAINING, TRAINING, [((), (1 / slot(0), sp.Integer(7)))])
+    ((names, functions),) = spectral_functions(inverse @ word(Letter("M", TRAINING, TRAINING)) @ inverse).items()
+    assert names == ("M",)
+    values = [f(4.0, 2.0, 1.0, 1.0, 1.0, 1.0) for f in functions]
+    assert values == [1 / 8, 7 / 2, 7 / 4, 49]
+
+
+def test_steps_noise_and_outputs_are_arguments():
+    mode = function_of_theta((1 - learning_rate * slot(0)) ** step / (slot(0) + noise**2), slot(0))
+    ((_, (on_range, _)),) = spectral_functions(same_output * mode).items()
+    assert on_range(2.0, 0.25, 3, 0.5, 1.0) == pytest.approx(0.5**3 / 2.25)
+    assert on_range(2.0, 0.25, 3, 0.5, 0.0) == 0
 
 
 def test_lowering_an_expression_that_is_zero_is_zero():

@@ -14,8 +14,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct
 from sklearn.kernel_ridge import KernelRidge
 
 from derive.duals.evaluation import precision
-from derive.lecture import CLAIMS
+from derive.lecture import CLAIMS, trained_ensembles
 from numeric import MLP, lower, trained
+from numeric.linearized import evaluate
 from numeric.regression import IllConditioned, Prediction, resolution
 from numeric.special import compound
 from numeric.trained import Spectrum, ensemble, schedule
@@ -120,7 +121,10 @@ def test_both_routes_confirm_the_law(net, last_layer_only, repeated):
 
 @pytest.mark.parametrize("mutant", CLAIMS["eq73"].mutants(), ids=lambda mutant: mutant.name)
 def test_both_routes_refute_each_mutant_of_equation_73(mutant, monkeypatch):
-    functions = lower.spectral_functions(mutant.statement)
+    functions = {
+        tuple(name.replace("Theta(", "Theta_inf(") for name in word): value
+        for word, value in lower.spectral_functions(mutant.statement).items()
+    }
     monkeypatch.setattr(trained, "prediction", lambda steps: (functions, functions))
     assert refuting(MLP.trained) == BOTH
 
@@ -194,6 +198,25 @@ def test_both_routes_refute_all_layers_for_the_last():
         return MLP.trained(*arguments, last_layer_only=not last_layer_only)
 
     assert refuting(predict) == refuting(predict, last_layer_only=True) == BOTH
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["distinct", "contradictory"])
+@pytest.mark.parametrize("steps", [False, True], ids=["flow", "descent"])
+def test_the_derived_mean_and_covariance_are_what_the_ensemble_has(steps, repeated):
+    x, y = (REPEATED, CONTRADICTORY) if repeated else (X, Y)
+    other = TEST[:2] + 0.3
+    by = trained_ensembles.DESCENT_LIMIT if steps else trained_ensembles.FLOW_LIMIT
+    eigenvalues, vectors = np.linalg.eigh(NET.ntk(x))
+    jacobian = vectors * np.sqrt(np.maximum(eigenvalues, 0))
+    places = {"x": TEST, "X": x, "x'": other}
+    letters = {f"K({a},{b})": NET.nngp(places[a], places[b]) for a in places for b in places}
+    letters |= {f"Theta_inf({a},{b})": NET.ntk(places[a], places[b]) for a in places for b in places} | {"Y": y}
+    rate, time = 0.05, 7
+    found = NET.trained(x, y, np.vstack([TEST, other]), learning_rate=rate, **{"steps" if steps else "t": time})
+    mean = evaluate(trained_ensembles.mean_output(by).rhs, jacobian, letters, rate, time)
+    covariance = evaluate(trained_ensembles.output_covariance(by).rhs, jacobian, letters, rate, time)
+    np.testing.assert_allclose(found.mean[:3], mean, atol=1e-12)
+    np.testing.assert_allclose(found.covariance[:3, 3:], covariance, atol=1e-12)
 
 
 # Gradient descent

@@ -2,12 +2,14 @@
 
 from derive.claim import Registry
 from derive.duals import claims as duals
-from derive.lecture import deep_networks, finite_width, linearized, nngp, ntk, outputs
+from derive.lecture import conditioning, deep_networks, ensemble_claims, finite_width, linearized, nngp, ntk, outputs
 
 CLAIMS = Registry(
     nngp.CLAIMS,
     ntk.CLAIMS,
     linearized.CLAIMS,
+    ensemble_claims.CLAIMS,
+    conditioning.CLAIMS,
     finite_width.CLAIMS,
     outputs.CLAIMS,
     deep_networks.CLAIMS,

@@ -11,14 +11,26 @@ from typing import Any
 import sympy as sp
 
 from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
-from derive.model import Model
+from derive.lecture.training import (
+    F0,
+    F0_TEST,
+    F_TEST,
+    OMEGA,
+    F,
+    Training,
+    Y,
+    change,
+    kernel,
+    parameter_training,
+    rate,
+)
 from derive.notation import eigenvalue, learning_rate, time
 from derive.operators import (
-    JACOBIAN,
     JACOBIAN_T,
     OUTPUTS,
     PARAMETERS,
     TEST,
+    THETA_HAT,
     TRAINING,
     Letter,
     Operator,
@@ -26,6 +38,7 @@ from derive.operators import (
     slot,
     word,
 )
+from derive.rules.descent import as_steps_grow, before_descent, solve_recurrence, sum_changes
 from derive.rules.spectral import (
     as_time_grows,
     at_time_zero,
@@ -41,72 +54,68 @@ from derive.rules.spectral import (
 from derive.theorem import Theorem, reflexivity
 
 JX = Letter("J(x)", TEST, PARAMETERS, r"J(x)")
-THETA_XX = Letter("Theta(x,X)", TEST, TRAINING, r"\hat{\Theta}(x,\mathcal{X})", kills_kernel=True)
-Y = Letter("Y", TRAINING, OUTPUTS, r"\mathcal{Y}")
-F0 = Letter("f_0(X)", TRAINING, OUTPUTS, r"f_{0}(\mathcal{X})")
-F0_TEST = Letter("f_0(x)", TEST, OUTPUTS, r"f_{0}(x)")
-F = Letter("f_t(X)", TRAINING, OUTPUTS, r"f_{t}^{\mathrm{lin}}(\mathcal{X})")
-F_TEST = Letter("f_t(x)", TEST, OUTPUTS, r"f_{t}^{\mathrm{lin}}(x)")
-OMEGA = Letter("omega_t", PARAMETERS, OUTPUTS, r"\omega_{t}")
-F_RATE = Letter("df_t(X)/dt", TRAINING, OUTPUTS, r"\dot{f}_{t}^{\mathrm{lin}}(\mathcal{X})", rate_of="f_t(X)")
-OMEGA_RATE = Letter("domega_t/dt", PARAMETERS, OUTPUTS, r"\dot{\omega}_{t}", rate_of="omega_t")
+F_RATE, OMEGA_RATE = rate(F), rate(OMEGA)
+THETA_XX = kernel("Theta", THETA_HAT, TEST, TRAINING, belongs_to=THETA_HAT)
 
-LINEARIZED = Model(
-    name="gradient flow of the linearized network on the loss 1/2 |f(X) - Y|^2",
-    gaussian=frozenset(),
-    letters=(
-        (F_RATE, word(JACOBIAN) @ word(OMEGA_RATE)),
-        (F_TEST, word(F0_TEST) + word(JX) @ word(OMEGA)),
-        (OMEGA_RATE, -learning_rate * (word(JACOBIAN_T) @ (word(F) - word(Y)))),
-    ),
-    products=((JX, JACOBIAN_T, THETA_XX),),
+LINEARIZED, LINEARIZED_DESCENT = (
+    parameter_training(
+        f"{training} of the linearized network on the loss 1/2 |f(X) - Y|^2",
+        changed,
+        letters=((F_TEST, word(F0_TEST) + word(JX) @ word(OMEGA)),),
+        products=((JX, JACOBIAN_T, THETA_XX),),
+    )
+    for training, changed in (("gradient flow", rate), ("gradient descent", change))
 )
-"""Eqs 64 and 65: the linear model at training and other inputs, and gradient flow of its parameters."""
+"""Eqs 64 and 65: the linear model at training and other inputs, and gradient flow, or descent, of its parameters."""
+
+
+FLOW = Training(LINEARIZED, rate, solve_mode, integrate_rate, at_time_zero, as_time_grows)
+DESCENT = Training(LINEARIZED_DESCENT, change, solve_recurrence, sum_changes, before_descent, as_steps_grow)
 
 
 @cache
-def output_rate() -> Theorem:
+def output_rate(by: Training = FLOW) -> Theorem:
     """Return eq 70: the rate of the outputs on the training set."""
-    theorem = reflexivity(word(F_RATE), LINEARIZED).by(definition, F_RATE)
-    return theorem.by(definition, OMEGA_RATE).by(gram)
+    theorem = reflexivity(word(by.changed(F)), by.model).by(definition, by.changed(F))
+    return theorem.by(definition, by.changed(OMEGA)).by(gram)
 
 
 @cache
-def training_outputs() -> Theorem:
+def training_outputs(by: Training = FLOW) -> Theorem:
     """Return eq 71 with the factors in the order that fits: the outputs on the training set."""
-    return solve_mode(output_rate(), word(F), word(Y), word(F0))
+    return by.solve(output_rate(by), word(F), word(Y), word(F0))
 
 
 @cache
-def parameters() -> Theorem:
+def parameters(by: Training = FLOW) -> Theorem:
     """Return eq 72: the displacement of the parameters, without an inverse."""
-    rate = reflexivity(word(OMEGA_RATE), LINEARIZED).by(definition, OMEGA_RATE)
-    return integrate_rate(rate.by(substitute_theorem, training_outputs()), word(OMEGA))
+    changed = reflexivity(word(by.changed(OMEGA)), by.model).by(definition, by.changed(OMEGA))
+    return by.accumulate(changed.by(substitute_theorem, training_outputs(by)), word(OMEGA))
 
 
 @cache
-def test_outputs() -> Theorem:
+def test_outputs(by: Training = FLOW) -> Theorem:
     """Return eq 73: the prediction at any input."""
-    theorem = reflexivity(word(F_TEST), LINEARIZED).by(definition, F_TEST)
-    return theorem.by(substitute_theorem, parameters()).by(name_product, JX, JACOBIAN_T)
+    theorem = reflexivity(word(F_TEST), by.model).by(definition, F_TEST)
+    return theorem.by(substitute_theorem, parameters(by)).by(name_product, JX, JACOBIAN_T)
 
 
 @cache
-def initial_test_outputs() -> Theorem:
+def initial_test_outputs(by: Training = FLOW) -> Theorem:
     """Return eq 73a: the prediction starts at the output of the network."""
-    return test_outputs().by(at_time_zero)
+    return test_outputs(by).by(by.begin)
 
 
 @cache
-def final_training_outputs() -> Theorem:
+def final_training_outputs(by: Training = FLOW) -> Theorem:
     """Return the end of eq 71 for any Theta: targets on its range, the initial outputs on its kernel."""
-    return training_outputs().by(as_time_grows)
+    return training_outputs(by).by(by.end)
 
 
 @cache
-def final_test_outputs() -> Theorem:
+def final_test_outputs(by: Training = FLOW) -> Theorem:
     """Return eq 74 for any Theta: the limit of the prediction, with the inverse on the range only."""
-    return test_outputs().by(range_of_jacobian).by(as_time_grows)
+    return test_outputs(by).by(range_of_jacobian).by(by.end)
 
 
 @cache

@@ -7,6 +7,7 @@ from functools import reduce
 import sympy as sp
 
 from derive.model import Model
+from derive.moments import Moment, each_operator
 from derive.notation import eigenvalue, time
 from derive.operators import (
     JACOBIAN,
@@ -15,7 +16,9 @@ from derive.operators import (
     Letter,
     Operator,
     function_of_theta,
+    in_words,
     is_value,
+    letter_of,
     replaced,
     restricted_to_range,
     slot,
@@ -23,6 +26,7 @@ from derive.operators import (
     word,
 )
 from derive.rules.traversal import require_same_model
+from derive.terms import Term
 from derive.theorem import Conclusion, Rewriting, Theorem, inference, rule
 
 POSITIVE_RATE = "the learning rate is positive"
@@ -33,8 +37,8 @@ def _product(pair: tuple[Letter, Letter]) -> Operator:
 
 
 @rule("a name is replaced by its definition")
-def definition(operator: Operator, model: Model, letter: Letter) -> Rewriting:
-    """Return the operator with a letter replaced by what it stands for in the model.
+def definition(term: Term, model: Model, letter: Letter) -> Rewriting:
+    """Return the operator, or the moment of operators, with a letter replaced by what it stands for in the model.
 
     Raises:
         ValueError: if the model does not say what it stands for.
@@ -42,7 +46,8 @@ def definition(operator: Operator, model: Model, letter: Letter) -> Rewriting:
     meaning = dict(model.letters).get(letter)
     if meaning is None:
         raise ValueError(f"the model {model.name!r} does not say what {letter.name} stands for")
-    return Rewriting(substituted(operator, letter, meaning), meanings=((word(letter), meaning),))
+    after = each_operator(term, lambda operator: substituted(operator, letter, meaning))
+    return Rewriting(after, meanings=((word(letter), meaning),))
 
 
 @rule("the Gram matrix of the Jacobian is the operator Theta")
@@ -68,20 +73,27 @@ def name_product(operator: Operator, model: Model, first: Letter, second: Letter
     return Rewriting(after, meanings=((_product((first, second)), word(name)),))
 
 
-@rule("J^T v = 0 whenever Theta v = 0, so behind J^T only positive eigenvalues matter")
+@rule("J^T v = 0 whenever Theta v = 0: next to J^T, and to kernels made with it, only positive eigenvalues matter")
 def range_of_jacobian(operator: Operator, model: Model) -> Operator:
-    """Return the operator with functions behind letters that kill the kernel of Theta set to zero there."""
+    """Return the operator with functions next to letters that vanish on the kernel of Theta set to zero there."""
     return restricted_to_range(operator)
 
 
 @rule("a proven equation replaces its left side")
-def substitute_theorem(operator: Operator, model: Model, theorem: Theorem) -> Rewriting:
-    """Return the operator with the letter on the left of a theorem replaced by its right side."""
+def substitute_theorem(term: Term, model: Model, theorem: Theorem) -> Rewriting:
+    """Return the operator, or moment of operators, with the letter left in a theorem replaced by the right side.
+
+    Raises:
+        TypeError: if the theorem is not on operators.
+        ValueError: if it is only a limit and the term a moment: a limit is not taken inside a mean.
+    """
     require_same_model(model, theorem)
     if not (isinstance(theorem.lhs, Operator) and isinstance(theorem.rhs, Operator)):
         raise TypeError("expected a theorem on operators")
-    letter = _letter(theorem.lhs)
-    after = substituted(operator, letter, theorem.rhs)
+    if isinstance(term, Moment) and theorem.relation == "→":
+        raise ValueError("expected an exact theorem: a limit is not taken inside a mean or covariance")
+    letter, by = letter_of(theorem.lhs), theorem.rhs
+    after = each_operator(term, lambda operator: substituted(operator, letter, by))
     return Rewriting(
         after,
         theorem.assumptions,
@@ -133,7 +145,7 @@ def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operat
         ValueError: if the rate is not of that form, or the solution does not satisfy the equation.
     """
     right = _exact_rate(rate, state)
-    ((_, pieces),) = [item for item in right.words.items() if item[0] == (_letter(state),)]
+    ((_, pieces),) = [item for item in right.words.items() if item[0] == (letter_of(state),)]
     generator = Operator(TRAINING, TRAINING, [((), pieces)])
     if right != generator @ (state - target):
         raise ValueError("expected a rate of the form A (state - target)")
@@ -147,7 +159,7 @@ def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operat
         raise ValueError("the solution does not satisfy the equation")
     if solution.map(lambda g: sp.limit(g, time, 0)) != initial:
         raise ValueError("the solution does not start at the initial value")
-    start = f"at t = 0, {_letter(state).name} is {_in_words(initial)}"
+    start = f"at t = 0, {letter_of(state).name} is {in_words(initial)}"
     return Conclusion(state, "=", solution, assumptions=(start,), meanings=((state, initial),))
 
 
@@ -163,7 +175,7 @@ def integrate_rate(rate: Theorem, quantity: Operator) -> Conclusion:
     result = right.map(integral)
     if result.map(lambda g: sp.diff(g, time)) != right or result.map(lambda g: sp.limit(g, time, 0)).words:
         raise ValueError("the integral does not have the given rate, or does not start at zero")
-    return Conclusion(quantity, "=", result, assumptions=(f"at t = 0, {_letter(quantity).name} is 0",))
+    return Conclusion(quantity, "=", result, assumptions=(f"at t = 0, {letter_of(quantity).name} is 0",))
 
 
 def _exact_rate(rate: Theorem, state: Operator) -> Operator:
@@ -177,23 +189,10 @@ def _exact_rate(rate: Theorem, state: Operator) -> Operator:
         raise TypeError("expected a theorem on operators")
     if rate.relation != "=" or rate.limits:
         raise ValueError("expected an exact rate at every time, not a limit")
-    if _letter(rate.lhs).rate_of != _letter(state).name:
-        raise ValueError(f"{_letter(rate.lhs).name} is not the rate of {_letter(state).name}")
+    if letter_of(rate.lhs).rate_of != letter_of(state).name:
+        raise ValueError(f"{letter_of(rate.lhs).name} is not the rate of {letter_of(state).name}")
     return rate.rhs
-
-
-def _in_words(operator: Operator) -> str:
-    """Return a sum of letters in words, for an assumption."""
-    return " + ".join(" ".join(letter.name for letter in letters) for letters in operator.words) or "0"
 
 
 def _terms_integrated(g: sp.Expr, s: sp.Symbol) -> list[sp.Expr]:
     return [sp.integrate(term.subs(time, s), (s, 0, time)) for term in sp.Add.make_args(sp.expand(g))]
-
-
-def _letter(operator: Operator) -> Letter:
-    """Return the letter that an operator consists of."""
-    match list(operator.words):
-        case [(letter,)] if operator == word(letter):
-            return letter
-    raise TypeError("expected a single letter")

@@ -1,7 +1,7 @@
 """High-precision checks: lowered formulas against references in mpmath that share no code with them.
 
-The references integrate the Gaussian density in two dimensions, iterate the layers by such integrals, and solve the
-linearized flow by the exponential of the full parameter-space system.
+The references integrate the Gaussian density in two dimensions and iterate the layers by such integrals; those of
+linear models are in :mod:`verify.checks.linear_models`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from derive.claim import Claim, Observable
 from derive.duals import ClosedForm, GaussianMean
 from derive.duals.examiner import CORRELATIONS, DEVIATIONS, TERMS, inside, reference_mean
 from derive.duals.series import HermiteSeries, partial_sum
-from derive.operators import Operator
 from derive.terms import Expression, Term
 from numeric.accuracy import measured, wide_pairs
 from numeric.certified import precise_closed_form
 from numeric.kernels import MLP
-from numeric.linearized import evaluate
 from numeric.lower_duals import LoweredMean, lowered_dual
+from verify.checks.linear_models import NOTE, comparison
 from verify.planning import EQUIVALENT, SIGMA_B, SIGMA_W
 from verify.record import CheckResult, Digits, Entry, MutantResult
 from verify.verdict import Verdict, combine
@@ -35,8 +34,7 @@ RESOLUTION = 1e-3
 FLOAT_ALLOWED = 1e-11
 """Relative error allowed to a float64 kernel of two layers at generic inputs: 5e4 units in the last place (chosen)."""
 FLOW_ALLOWED = 1e-9
-"""Relative error allowed to the flow by a float64 eigendecomposition (chosen). At the late time less than e^-240 of any
-mode is left."""
+"""Relative error allowed to linear models by a float64 eigendecomposition (chosen)."""
 
 Reference = Callable[[Any], Any]
 
@@ -55,7 +53,7 @@ def precision(claim: Claim) -> CheckResult | None:
             case Observable.DUAL:
                 return _dual(claim)
             case Observable.FLOW:
-                return _flow(claim)
+                return _linear_model(claim)
         if claim.slot in ("first_kernel", "first_tangent", "kernel", "tangent"):
             return _kernel(claim)
     return None
@@ -233,75 +231,11 @@ def _reference_kernels(name: str, hidden_layers: int) -> tuple[Any, Any]:
     return kernel, tangent
 
 
-_JACOBIAN = np.array([[0.9, -0.4, 0.3, 1.1], [0.2, 0.8, -0.5, 0.4], [-0.6, 0.1, 0.7, 0.5]])
-_SINGULAR = np.vstack([_JACOBIAN[:2], _JACOBIAN[:1]])
-"""A Jacobian of three training inputs and four parameters, and one with a duplicated input: Theta is singular."""
-_TEST_JACOBIAN = np.array([[0.5, -0.9, 0.2, 0.3], [1.2, 0.1, -0.7, -0.4]])
-_TARGETS = np.array([[1.0, -0.5], [0.25, 2.0], [-1.5, 0.75]])
-_INITIAL = np.array([[0.3, 0.6], [-0.8, 0.1], [0.45, -0.2]])
-_TEST_INITIAL = np.array([[0.7, -1.1], [0.2, 0.5]])
-_RATE = 0.7
-_TIMES = {"late": 400.0, "generic": 1.3}
-
-
-def _flow(claim: Claim) -> CheckResult:
-    theorem = claim.proven()
-    late = theorem.relation == "→"
-    time = _TIMES["late" if late else "generic"]
-    expected: list[Any] = []
-    labels: list[str] = []
-    jacobians = {"Theta positive definite": _JACOBIAN, "Theta singular": _SINGULAR}
-    for name, jacobian in jacobians.items():
-        reference = _reference_flow(jacobian, time)[str(claim.id)]
-        for i in range(reference.rows):
-            for j in range(reference.cols):
-                expected.append(reference[i, j])
-                labels.append(f"{name}, entry {i + 1}, {j + 1}")
-    scale = max(abs(e) for e in expected)
-
-    def value(statement: Term) -> list[Any]:
-        assert isinstance(statement, Operator)  # statements on the flow are operators
-        values: list[Any] = []
-        for jacobian in jacobians.values():
-            outputs = _reference_flow(jacobian, time)["eq71"]
-            letters = {
-                "Y": _TARGETS,
-                "f_0(X)": _INITIAL,
-                "f_0(x)": _TEST_INITIAL,
-                "Theta(x,X)": _TEST_JACOBIAN @ jacobian.T,
-                "f_t(X)": np.array(outputs.tolist(), dtype=float),
-            }
-            matrix = evaluate(statement, jacobian, letters, _RATE, time)
-            values += [mpmath.mpf(float(v)) for v in matrix.ravel()]
-        return values
-
-    note = (
-        "against the exponential of the linear system of all parameters in 20-digit arithmetic; also for singular Theta"
-    )
-    return _compared(claim, value, expected, [scale] * len(expected), tuple(labels), FLOW_ALLOWED, note)
-
-
-def _reference_flow(jacobian: np.ndarray, time: float) -> dict[str, Any]:
-    """Return the flow of the parameters and outputs by one exponential of the affine system in parameter space."""
-    j, test = mpmath.matrix(jacobian.tolist()), mpmath.matrix(_TEST_JACOBIAN.tolist())
-    targets, initial = mpmath.matrix(_TARGETS.tolist()), mpmath.matrix(_INITIAL.tolist())
-    rate, parameters, outputs = mpmath.mpf(str(_RATE)), j.cols, targets.cols
-    linear = -rate * (j.T * j)
-    constant = -rate * (j.T * (initial - targets))
-    system = mpmath.zeros(parameters + outputs)
-    system[:parameters, :parameters] = linear
-    system[:parameters, parameters:] = constant
-    omega = mpmath.expm(system * mpmath.mpf(str(time)))[:parameters, parameters:]
-    trained = initial + j * omega
-    tested = mpmath.matrix(_TEST_INITIAL.tolist()) + test * omega
-    return {
-        "eq70": j * (linear * omega + constant),
-        "eq71": trained,
-        "eq71b": trained,
-        "eq72": omega,
-        "eq73": tested,
-        "eq74": tested,
-    }
+def _linear_model(claim: Claim) -> CheckResult:
+    held = comparison(claim)
+    scale = max(abs(e) for e in held.expected)
+    scales = [scale] * len(held.expected)
+    return _compared(claim, held.value, held.expected, scales, held.labels, FLOW_ALLOWED, NOTE)
 
 
 def _compared(

@@ -1,0 +1,399 @@
+"""The statements of section 5.2 and of gradient descent, typed by hand, with wrong variants of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sympy as sp
+
+from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.lecture import linearized, trained_ensembles
+from derive.lecture.linearized import DESCENT, JX, THETA_XX
+from derive.lecture.trained_ensembles import DESCENT_LIMIT, READOUT, feature_kernel, prior, theta
+from derive.lecture.training import F0, F0_TEST, OMEGA, F, Y
+from derive.notation import eigenvalue, learning_rate, same_output, step, time
+from derive.operators import (
+    JACOBIAN_T,
+    OTHER,
+    TEST,
+    TRAINING,
+    Letter,
+    Operator,
+    Space,
+    function_of_theta,
+    slot,
+    transposed,
+    word,
+)
+from derive.theorem import Theorem
+
+INVERSE = Operator(TRAINING, TRAINING, [((), (1 / slot(0), sp.S.Zero))])
+"""The inverse on the range, zero on the kernel."""
+
+
+def flow(rate: sp.Expr | int = 1) -> Operator:
+    """Return ``(1 - e^(-rate eta Theta t))/Theta``."""
+    return function_of_theta((1 - sp.exp(-rate * learning_rate * eigenvalue * time)) / eigenvalue, eigenvalue)
+
+
+def descent(rate: sp.Expr | int = 1) -> Operator:
+    """Return ``(1 - (1 - rate eta Theta)^t)/Theta``."""
+    return function_of_theta((1 - (1 - rate * learning_rate * eigenvalue) ** step) / eigenvalue, eigenvalue)
+
+
+def mean_statement(slope: Operator, kernel: Letter | None = None) -> Operator:
+    """Return the mean of trained networks, for the function of Theta that their training applies to the targets."""
+    return word(kernel or theta(TEST)) @ (slope @ word(Y))
+
+
+def covariance_statement(
+    slope: Operator,
+    second: Operator | None = None,
+    *,
+    inner: Operator | None = None,
+    cross: tuple[int, int] = (-1, -1),
+    kernel: Letter | None = None,
+) -> Operator:
+    """Return the covariance of trained networks: all four terms, in the order of the lecture.
+
+    Args:
+        slope: the function of Theta that training applies to the targets.
+        second: the same in the second factor, if it is another.
+        inner: what stands for K on the training set.
+        cross: coefficients of the third and fourth term.
+        kernel: what stands for Theta(x,X) in the second term.
+    """
+    left = word(theta(TEST)) @ slope
+    right = transposed(word(theta(OTHER)) @ (second or slope))
+    middle = inner or word(prior(TRAINING, TRAINING))
+    outer = left if kernel is None else word(kernel) @ slope
+    terms = word(prior(TEST, OTHER)) + outer @ middle @ right
+    terms = terms + cross[0] * (word(prior(TEST, TRAINING)) @ right)
+    statement: Operator = same_output * (terms + cross[1] * (left @ word(prior(TRAINING, OTHER))))
+    return statement
+
+
+def collapsed_statement(
+    function: Operator, sign: int = -1, kernel: Callable[[Space, Space], Letter] = feature_kernel
+) -> Operator:
+    """Return the covariance where Theta is K, as two terms."""
+    pair = word(kernel(TEST, TRAINING)) @ function @ transposed(word(kernel(OTHER, TRAINING)))
+    statement: Operator = same_output * (word(feature_kernel(TEST, OTHER)) + sign * pair)
+    return statement
+
+
+def _tangent(rows: Space, columns: Space) -> Letter:
+    return theta(rows)
+
+
+def _mean_mutants(slope: Callable[..., Operator], kernel: Letter, others: tuple[Letter, ...]) -> tuple[Mutant, ...]:
+    right = mean_statement(slope(), kernel)
+    return (
+        Mutant("the rate is doubled", mean_statement(slope(2), kernel)),
+        Mutant("the rate is 2 % too large", mean_statement(slope(sp.Rational(51, 50)), kernel)),
+        Mutant("the mean has the wrong sign", -1 * right),
+        *(Mutant(f"{x.name} in place of {kernel.name}", mean_statement(slope(), x)) for x in others),
+    )
+
+
+def _covariance_mutants(slope: Callable[..., Operator]) -> tuple[Mutant, ...]:
+    right = slope()
+    theta_inside = function_of_theta(eigenvalue, eigenvalue)
+    left = word(theta(TEST)) @ word(prior(TRAINING, TRAINING)) @ right @ right @ transposed(word(theta(OTHER)))
+    proper = word(theta(TEST)) @ right @ word(prior(TRAINING, TRAINING)) @ transposed(word(theta(OTHER)) @ right)
+    return (
+        Mutant("one cross term twice, the other not at all", covariance_statement(right, cross=(-2, 0))),
+        Mutant("the cross terms have the wrong sign", covariance_statement(right, cross=(1, 1))),
+        Mutant("the cross terms are dropped", covariance_statement(right, cross=(0, 0))),
+        Mutant("Θ stands for K on the training set", covariance_statement(right, inner=theta_inside)),
+        Mutant("K stands for Θ in one place", covariance_statement(right, kernel=prior(TEST, TRAINING))),
+        Mutant("the rate is doubled in one factor", covariance_statement(right, slope(2))),
+        Mutant("the rate is doubled", covariance_statement(slope(2))),
+        Mutant("K and the function of Θ are exchanged", covariance_statement(right) + same_output * (left - proper)),
+        Mutant("different outputs are correlated", covariance_statement(right).map(lambda g: g / same_output)),
+    )
+
+
+def printed_parameters() -> Operator:
+    """Return the solution by eq 72 of what eq 65 prints: that a step of gradient descent is the rate of the flow."""
+    return -1 * (word(JACOBIAN_T) @ (flow() @ (word(F0) - word(Y))))
+
+
+def printed_last_layer() -> Operator:
+    """Return the difference of both sides of the model of section 5.2.1 as printed.
+
+    Raises:
+        IllTyped: always; one side has a row per training input, the other a row per test input.
+    """
+    difference: Operator = word(F) - word(JX) @ word(READOUT)
+    return difference
+
+
+def _claim(
+    key: str, title: str, theorem: Callable[[], Theorem], statement: Callable[[], Operator], section: str, **rest: Any
+) -> Claim:
+    number = key.removeprefix("eq") if key.startswith("eq") else ""
+    return Claim(
+        id=key,
+        title=title,
+        section=section or None,
+        equation=number if section else None,
+        theorem=theorem,
+        statement=statement,
+        observable=Observable.FLOW,
+        **rest,
+    )
+
+
+def _prediction(kernel: Letter, slope: Operator) -> Operator:
+    return word(F0_TEST) - word(kernel) @ (slope @ (word(F0) - word(Y)))
+
+
+def _descended(rate: sp.Expr | int = 1) -> Operator:
+    power = function_of_theta((1 - rate * learning_rate * eigenvalue) ** step, eigenvalue)
+    return word(Y) + power @ (word(F0) - word(Y))
+
+
+_K = feature_kernel(TEST, TRAINING)
+
+CLAIMS = (
+    _claim(
+        "eq65",
+        "The displacement of the parameters by steps of gradient descent, which is not that by its flow",
+        lambda: linearized.parameters(DESCENT),
+        lambda: -1 * (word(JACOBIAN_T) @ (descent() @ (word(F0) - word(Y)))),
+        "5.1",
+        kind=Kind.IDENTITY,
+        status=Status.WRONG,
+        mutants=lambda: (
+            Mutant("the flow", printed_parameters()),
+            Mutant("the rate is doubled", -1 * (word(JACOBIAN_T) @ (descent(2) @ (word(F0) - word(Y))))),
+            Mutant("the parameters ascend", word(JACOBIAN_T) @ (descent() @ (word(F0) - word(Y)))),
+        ),
+        printed=Printed(
+            latex=r"\dot{\omega} = \theta_{t+1} - \theta_{t} = -\eta \nabla_{\theta} f(\mathcal{X}, \theta_{0})^{\top}"
+            r" \nabla_{f_{t}^{\mathrm{lin}}(\mathcal{X})} \mathcal{L}",
+            correction="a rate in time, or a change in one step: the flow decays by e^{-ηλ} where a step leaves 1 - ηλ",
+            evaluate=printed_parameters,
+        ),
+    ),
+    _claim(
+        "descent.training-outputs",
+        "The outputs on the training set after t steps of gradient descent",
+        lambda: linearized.training_outputs(DESCENT),
+        _descended,
+        "",
+        kind=Kind.IDENTITY,
+        mutants=lambda: (
+            Mutant("the flow", word(F0) + function_of_theta(eigenvalue, eigenvalue) @ flow() @ (word(Y) - word(F0))),
+            Mutant("the rate is doubled", _descended(2)),
+            Mutant("each step ascends", _descended(-1)),
+        ),
+    ),
+    _claim(
+        "descent.outputs",
+        "The prediction at any input after t steps of gradient descent, for any Θ, without an inverse",
+        lambda: linearized.test_outputs(DESCENT),
+        lambda: _prediction(THETA_XX, descent()),
+        "",
+        kind=Kind.IDENTITY,
+        rests_on=("eq65", "descent.training-outputs"),
+        mutants=lambda: (
+            Mutant("the flow", _prediction(THETA_XX, flow())),
+            Mutant("the rate is doubled", _prediction(THETA_XX, descent(2))),
+            Mutant("the initial output is missing", _prediction(THETA_XX, descent()) - word(F0_TEST)),
+        ),
+    ),
+    _claim(
+        "descent.trained-outputs",
+        "The prediction after many small enough steps, for any Θ: that of the flow",
+        lambda: linearized.final_test_outputs(DESCENT),
+        lambda: _prediction(THETA_XX, INVERSE),
+        "",
+        kind=Kind.LIMIT,
+        rests_on=("descent.outputs",),
+        mutants=lambda: (
+            Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - _prediction(THETA_XX, INVERSE)),
+            Mutant("the initial output is missing", _prediction(THETA_XX, INVERSE) - word(F0_TEST)),
+        ),
+    ),
+    _claim(
+        "sec5.2-mean",
+        "The mean prediction at time t of infinitely wide networks, for any Θ",
+        trained_ensembles.mean_output,
+        lambda: mean_statement(flow()),
+        "5.2",
+        kind=Kind.IDENTITY,
+        status=Status.WRONG,
+        mutants=lambda: _mean_mutants(flow, theta(TEST), (prior(TEST, TRAINING), THETA_XX)),
+        printed=Printed(
+            latex=r"\hat{\Theta}_{0}(x, \mathcal{X})\, \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X})^{-1}"
+            r" \left(I - e^{-\eta \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X}) t}\right) \mathcal{Y}",
+            correction="a mean is no random number: its kernel is the limit, not that of one network",
+            evaluate=lambda: mean_statement(flow(), THETA_XX),
+        ),
+    ),
+    _claim(
+        "sec5.2-var",
+        "The covariance of predictions at time t of infinitely wide networks, with all four terms",
+        trained_ensembles.output_covariance,
+        lambda: covariance_statement(flow()),
+        "5.2",
+        kind=Kind.IDENTITY,
+        status=Status.HOLDS,
+        mutants=lambda: _covariance_mutants(flow),
+    ),
+    _claim(
+        "ensemble.prior",
+        "The covariance before training is that of the initial outputs",
+        trained_ensembles.initial_covariance,
+        lambda: same_output * word(prior(TEST, OTHER)),
+        "",
+        kind=Kind.IDENTITY,
+        rests_on=("sec5.2-var",),
+        mutants=lambda: (
+            Mutant("2 % too large", sp.Rational(51, 50) * same_output * word(prior(TEST, OTHER))),
+            Mutant("different outputs are correlated", word(prior(TEST, OTHER))),
+        ),
+    ),
+    _claim(
+        "ensemble.trained-mean",
+        "The mean of infinitely wide networks trained to the end, for any Θ",
+        trained_ensembles.final_mean,
+        lambda: mean_statement(INVERSE),
+        "",
+        kind=Kind.LIMIT,
+        rests_on=("sec5.2-mean",),
+        mutants=lambda: (
+            Mutant("K stands for Θ in one place", mean_statement(INVERSE, prior(TEST, TRAINING))),
+            Mutant("the mean has the wrong sign", -1 * mean_statement(INVERSE)),
+        ),
+    ),
+    _claim(
+        "ensemble.trained-covariance",
+        "The covariance of infinitely wide networks trained to the end, for any Θ",
+        trained_ensembles.final_covariance,
+        lambda: covariance_statement(INVERSE),
+        "",
+        kind=Kind.LIMIT,
+        rests_on=("sec5.2-var",),
+        mutants=lambda: (
+            Mutant("one cross term twice, the other not at all", covariance_statement(INVERSE, cross=(-2, 0))),
+            Mutant("the cross terms have the wrong sign", covariance_statement(INVERSE, cross=(1, 1))),
+            Mutant(
+                "Θ stands for K on the training set",
+                covariance_statement(INVERSE, inner=function_of_theta(eigenvalue, eigenvalue)),
+            ),
+        ),
+    ),
+    _claim(
+        "descent.mean",
+        "The mean prediction after t steps of gradient descent of infinitely wide networks",
+        lambda: trained_ensembles.mean_output(DESCENT_LIMIT),
+        lambda: mean_statement(descent()),
+        "",
+        kind=Kind.IDENTITY,
+        mutants=lambda: (
+            Mutant("the flow", mean_statement(flow())),
+            *_mean_mutants(descent, theta(TEST), (prior(TEST, TRAINING),)),
+        ),
+    ),
+    _claim(
+        "descent.covariance",
+        "The covariance of predictions after t steps of gradient descent of infinitely wide networks",
+        lambda: trained_ensembles.output_covariance(DESCENT_LIMIT),
+        lambda: covariance_statement(descent()),
+        "",
+        kind=Kind.IDENTITY,
+        mutants=lambda: (Mutant("the flow", covariance_statement(flow())), *_covariance_mutants(descent)),
+    ),
+    _claim(
+        "sec5.2.1-model",
+        "A network of which only the last layer is trained is its linearization, at every width",
+        trained_ensembles.last_layer_is_linear,
+        lambda: word(F0_TEST) + word(JX) @ word(OMEGA),
+        "5.2.1",
+        kind=Kind.IDENTITY,
+        status=Status.TYPO,
+        mutants=lambda: (
+            Mutant("the initial output is missing", word(JX) @ word(OMEGA)),
+            Mutant("the displacement has the wrong sign", word(F0_TEST) - word(JX) @ word(OMEGA)),
+        ),
+        printed=Printed(
+            latex=r"\hat{y}_{t}(\mathcal{X}, \theta^{L+1}) = \bar{a}(x)^{\top} \theta_{t}^{L+1}",
+            correction="both sides are at the input x",
+            evaluate=printed_last_layer,
+        ),
+    ),
+    _claim(
+        "eq75",
+        "The prediction when only the last layer is trained, at every width and for any K",
+        trained_ensembles.last_layer_prediction,
+        lambda: _prediction(_K, flow()),
+        "5.2.1",
+        kind=Kind.IDENTITY,
+        status=Status.ASSUMPTION,
+        rests_on=("sec5.2.1-model",),
+        mutants=lambda: (
+            Mutant("Θ stands for K", _prediction(THETA_XX, flow())),
+            Mutant("the rate is doubled", _prediction(_K, flow(2))),
+            Mutant("the initial output is missing", _prediction(_K, flow()) - word(F0_TEST)),
+        ),
+    ),
+    _claim(
+        "eq76",
+        "The mean prediction when only the last layer is trained",
+        trained_ensembles.last_layer_mean,
+        lambda: mean_statement(flow(), _K),
+        "5.2.1",
+        kind=Kind.IDENTITY,
+        status=Status.HOLDS,
+        rests_on=("eq75",),
+        mutants=lambda: _mean_mutants(flow, _K, (theta(TEST),)),
+    ),
+    _claim(
+        "eq77",
+        "The mean prediction when the last layer is trained to the end, for any K",
+        trained_ensembles.final_last_layer_mean,
+        lambda: mean_statement(INVERSE, _K),
+        "5.2.1",
+        kind=Kind.LIMIT,
+        status=Status.ASSUMPTION,
+        rests_on=("eq76",),
+        mutants=lambda: (
+            Mutant("Θ stands for K", mean_statement(INVERSE, theta(TEST))),
+            Mutant("the mean has the wrong sign", -1 * mean_statement(INVERSE, _K)),
+        ),
+    ),
+    _claim(
+        "eq78",
+        "The covariance of predictions when only the last layer is trained: four terms collapse to two",
+        trained_ensembles.last_layer_covariance,
+        lambda: collapsed_statement(flow(2)),
+        "5.2.1",
+        kind=Kind.IDENTITY,
+        status=Status.HOLDS,
+        rests_on=("eq75",),
+        mutants=lambda: (
+            Mutant("the 2 in the exponent is missing", collapsed_statement(flow())),
+            Mutant("the correction has the wrong sign", collapsed_statement(flow(2), sign=1)),
+            Mutant("Θ stands for K", collapsed_statement(flow(2), kernel=_tangent)),
+            Mutant("different outputs are correlated", collapsed_statement(flow(2)).map(lambda g: g / same_output)),
+        ),
+    ),
+    _claim(
+        "eq79",
+        "The covariance of predictions when the last layer is trained to the end, for any K",
+        trained_ensembles.final_last_layer_covariance,
+        lambda: collapsed_statement(INVERSE),
+        "5.2.1",
+        kind=Kind.LIMIT,
+        status=Status.ASSUMPTION,
+        rests_on=("eq78",),
+        mutants=lambda: (
+            Mutant("the correction has the wrong sign", collapsed_statement(INVERSE, sign=1)),
+            Mutant("Θ stands for K", collapsed_statement(INVERSE, kernel=_tangent)),
+        ),
+    ),
+)

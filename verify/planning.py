@@ -27,6 +27,8 @@ SIGMA_W, SIGMA_B = 1.4, 0.3
 ACTIVATIONS = ("relu", "erf")
 WIDTH = 16
 """Hidden width of the networks with exact finite-width laws: small, so that a million are cheap."""
+UNITS_OF_A_BLOCK = 2**15
+"""Hidden units of all networks of a block; chosen: a block takes a fraction of a second up to this width."""
 DEEP_WIDTHS = (16, 32, 64, 128)
 MODEL_ERROR = 1.0 / (DEEP_WIDTHS[0] * DEEP_WIDTHS[-1])
 """Allowed relative error of the extrapolated mean, one over the product of its widths. The extrapolation removes the
@@ -121,9 +123,13 @@ def first_ensemble(outputs: int = 32) -> Ensemble:
 
 def one_hidden(activation: str, width: int = WIDTH, outputs: int = 4) -> Ensemble:
     """Return networks with one hidden layer of a width."""
-    return Ensemble(
-        f"one hidden layer, {activation}, width {width}", activation, (width,), outputs, SIGMA_W, SIGMA_B, 1024
-    )
+    name = f"one hidden layer, {activation}, width {width}"
+    return Ensemble(name, activation, (width,), outputs, SIGMA_W, SIGMA_B, networks_in_a_block(width, 1024))
+
+
+def networks_in_a_block(width: int, most: int) -> int:
+    """Return how many networks a block has: few if they are wide."""
+    return max(1, min(most, UNITS_OF_A_BLOCK // width))
 
 
 def network(activation: str, hidden_layers: int) -> MLP:

@@ -75,12 +75,21 @@ def theorem_record(theorem: Theorem, name: str, title: str, examination: Examina
 
 
 def claim_record(claim: Claim, examination: Examination | None) -> dict[str, Any]:
-    """Return the record of what a claim states: its theorem, or the citation where there is none.
+    """Return the record of what a claim states: its theorem, or the statement alone where there is none.
 
     Args:
         claim: the claim.
         examination: as of :func:`theorem_record`.
     """
+    if claim.stated is not None:
+        return {
+            "name": claim.id,
+            "title": claim.title,
+            "relation": "",
+            "statement": typeset(claim.statement()),
+            "assumptions": list(claim.stated.assumptions),
+            "limits": [],
+        }
     if claim.cited is None:
         return theorem_record(claim.proven(), claim.id, claim.title, examination)
     right, arrow = typeset(claim.statement()), r"\to" if claim.cited.relation == "→" else "="

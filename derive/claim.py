@@ -142,6 +142,7 @@ class Claim:
         rests_on: ids of claims that the derivation uses.
         cited: its source, if it is taken from there instead of being derived.
         stated: why nothing is derived, if it is neither derived nor cited.
+        unstated: what the lecture assumes without saying so, beyond what the derivation lists.
         exhibits: the statement, and wrong variants, at concrete numbers.
         slot: the right side of the kernel recursion, or the finite-width law, that the statement is; "" if neither.
     """
@@ -160,6 +161,7 @@ class Claim:
     printed: Printed | None = None
     cited: Cited | None = None
     stated: Stated | None = None
+    unstated: tuple[str, ...] = ()
     exhibits: Callable[[], tuple[Exhibit, ...]] = tuple
     slot: str = ""
     derived: Callable[[Theorem], Term] = lambda theorem: theorem.rhs

@@ -86,6 +86,9 @@ class Plan:
         prediction: what the prediction is, in words.
         interval: of the means of a single part, from moments and alpha, where its values allow one that holds at every
             sample size; else it is that of means of anything.
+        squares: whether what is fitted are the roots of means of squares, not the means.
+        bound: whether the claimed exponent is the largest that is allowed, not the only one.
+        axis: what is fitted, as a picture names it.
     """
 
     claim: str
@@ -102,6 +105,9 @@ class Plan:
     predicted: tuple[float, ...] = ()
     prediction: str = ""
     interval: Callable[..., Interval] | None = None
+    squares: bool = True
+    bound: bool = False
+    axis: str = "error, relative"
 
     @property
     def out_of_reach(self) -> tuple[PlannedMutant, ...]:

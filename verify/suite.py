@@ -25,6 +25,7 @@ from verify.plans import plans_for
 from verify.record import SCHEMA, CheckResult, ClaimResult
 from verify.statistics import Moments
 from verify.store import BlockStore, environment, specification, versions
+from verify.trained_ensembles import TrainedEnsemble, trained_block
 from verify.verdict import Verdict
 
 FALSE_ALARMS = 1e-6
@@ -173,6 +174,8 @@ class _Ensembles:
 def _sample_blocks(
     ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, blocks: Sequence[int]
 ) -> list[tuple[int, tuple[Moments, ...]]]:
+    if isinstance(ensemble, TrainedEnsemble):
+        return [(block, trained_block(ensemble, statistics, seed, block)) for block in blocks]
     return [(block, sample_block(ensemble, x, statistics, seed, block)) for block in blocks]
 
 

@@ -1,0 +1,304 @@
+"""What is measured of networks that are really trained: means and covariances, and how lazy they are (section 5.3).
+
+Targets and mutants of means and covariances are the statements of section 5.2 on the kernels of infinite width. Only
+terms of order 1/N separate them from finite networks; two widths are combined so that these cancel. Of orders in the
+width the exponents are fitted, for the bound that eq 81 licenses on one side only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derive.claim import Claim, Observable
+from derive.laws import Order
+from derive.lecture import trained_ensembles, trained_networks
+from derive.operators import Operator
+from derive.terms import Term
+from numeric.kernels import MLP
+from numeric.linearized import evaluate
+from numeric.network import sample_parameters
+from numeric.training import Linearization
+from verify.ensembles import Statistic, block_key
+from verify.inputs import Inputs
+from verify.learning_problems import problem
+from verify.planning import SIGMA_B, SIGMA_W, Part, Plan, PlannedMutant, resolved
+from verify.statistics import bernstein_interval
+from verify.trained_ensembles import (
+    DEPARTURE,
+    DISPLACEMENT,
+    KERNEL_CHANGE,
+    MEAN,
+    NTK,
+    PATHWISE_ERROR,
+    PATHWISE_RATIO,
+    SPREAD,
+    SQUARED_KERNEL_CHANGE,
+    STANDARD,
+    TrainedEnsemble,
+)
+
+FloatArray = NDArray[np.float64]
+
+PROBLEM = "few digits"
+WIDTHS = 16, 64
+"""Widths that are combined; chosen: narrow, so that thousands of networks train in seconds."""
+ALLOWED = 8.0 / (WIDTHS[0] * WIDTHS[1])
+"""Deviation allowed for terms in 1/N^2, whose coefficient over the product of the widths it is; chosen."""
+COARSER = 4.0
+"""How much coarser networks that are trained are resolved than kernels (chosen: each costs a training)."""
+RATE_ALLOWED, RATE_RESOLUTION = 0.08, 0.25
+"""Error of an exponent of the fitted model that is allowed (chosen), and half the distance of the nearest wrong one."""
+RATIO_WIDTH, RATIO_BOUNDS = 128, (0.5, 1.5)
+RATIO_ALLOWED, RATIO_RESOLUTION = 10 / RATIO_WIDTH, 0.2
+"""Where the path-wise prediction is compared with what happens, where the ratio is cut off, and how far from 1 its mean
+may be for terms in 1/N, and must not be; chosen."""
+BLOCK, UNITS_OF_A_BLOCK = 64, 2**12
+"""Networks in a block, and hidden units of all of them where networks are wide; chosen."""
+
+
+def trained_ensemble(width: int, parameterization: str = NTK, purpose: str = "trained") -> TrainedEnsemble:
+    """Return networks that are trained, with one hidden layer, or with two in standard parameterization.
+
+    With one hidden layer and standard parameterization, nothing but the output layer learns in the limit.
+    """
+    depth, activation = (1, "tanh") if parameterization == NTK else (2, "erf")
+    size = max(1, min(BLOCK, UNITS_OF_A_BLOCK // width) >> (depth - 1))
+    layers = ("one hidden layer", "two hidden layers")[depth - 1]
+    return TrainedEnsemble(
+        f"{purpose}, {PROBLEM}, {parameterization}, {layers}, {activation}, width {width}",
+        activation,
+        (width,) * depth,
+        1,
+        SIGMA_W,
+        SIGMA_B,
+        size,
+        PROBLEM,
+        parameterization,
+    )
+
+
+@cache
+def _limit() -> tuple[MLP, Mapping[str, FloatArray], FloatArray]:
+    """Return the network of infinite width, its kernels between inputs by letter, and a root of Theta(X, X).
+
+    The letter of the tangent kernel of one network stands for that of a network of the narrower width.
+    """
+    ensemble, task = trained_ensemble(WIDTHS[0]), problem(PROBLEM)
+    net = ensemble.limit
+    places = {"X": slice(task.n_train), "x": slice(task.n_train, None), "x'": slice(task.n_train, None)}
+    learner = ensemble.learner(task.data.x.shape[1])
+    rng = np.random.Generator(np.random.Philox(block_key(0, "one network", 0)))
+    one = Linearization.of(learner, sample_parameters(learner.shape, 1, rng), task.data)
+    nngp, ntk = net.kernels(task.data.points)
+    letters = {"Y": task.data.y, "Theta(x,X)": one.ntk[0, places["x"], :, 0, 0]}
+    for a, rows in places.items():
+        for b, columns in places.items():
+            letters[f"K({a},{b})"] = nngp[rows, columns]
+            letters[f"Theta_inf({a},{b})"] = ntk[rows, columns]
+    return net, letters, np.linalg.cholesky(ntk[places["X"], places["X"]])
+
+
+def _at_times(term: Term, **more: FloatArray) -> FloatArray:
+    """Return a statement at the times at which networks are looked at, (n_times, n_test, columns)."""
+    if not isinstance(term, Operator):
+        raise TypeError(f"expected a statement on linear models, got a {type(term).__name__}")
+    _, letters, root = _limit()
+    times = problem(PROBLEM).schedule.times[1:]
+    return np.stack([evaluate(term, root, {**letters, **more}, 1.0, time) for time in times])
+
+
+def _slopes() -> FloatArray:
+    """Return how infinitely wide networks depend on their outputs at time 0, (n_times, n_test, n_points): eq 73."""
+    task = problem(PROBLEM)
+    every = np.eye(len(task.data.points))
+    starts = {"f_0(X)": every[: task.n_train], "f_0(x)": every[task.n_train :]}
+    prediction = trained_ensembles.prediction().rhs
+    return _at_times(prediction, Y=np.zeros((task.n_train, len(every))), **starts)
+
+
+def _combined(
+    claim: Claim,
+    statistic: str,
+    value: Callable[[Term], FloatArray],
+    centre: FloatArray,
+    scale: FloatArray,
+    labels: tuple[str, ...],
+    resolution: float,
+    unit: str,
+) -> tuple[Plan, ...]:
+    """Return the plan that compares a mean over trained networks, at two widths combined, with a statement."""
+    target = value(claim.statement())
+    mutants = tuple(PlannedMutant(m.name, (value(m.statement) - target) / scale) for m in claim.mutants())
+    small, large = WIDTHS
+    weights = -small / (large - small), large / (large - small)
+    planned = Statistic(statistic, centre, target, scale)
+    parts = tuple(Part(weight, trained_ensemble(width), planned) for weight, width in zip(weights, WIDTHS, strict=True))
+    return (
+        Plan(
+            claim.id,
+            f"trained on {problem(PROBLEM).title}; one hidden layer, tanh, widths {small} and {large}",
+            "monte_carlo",
+            parts,
+            labels,
+            mutants,
+            ALLOWED,
+            resolved(COARSER * resolution, mutants, ALLOWED),
+            unit,
+            f"{NTK}, gradient flow; two widths combined so that the term in 1/N cancels; model-based: the next term is "
+            "allowed",
+        ),
+    )
+
+
+def _time_labels(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"t = {time:g}, {name}" for time in problem(PROBLEM).schedule.times[1:] for name in names)
+
+
+def mean(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
+    """Return the plan for the mean of trained networks; they are trained on data of their own, not on the inputs."""
+    _, letters, _ = _limit()
+    n_times, labels = len(problem(PROBLEM).schedule.times) - 1, problem(PROBLEM).labels
+    scale = np.tile(np.sqrt(np.diag(letters["K(x,x)"])), n_times)
+
+    def value(term: Term) -> FloatArray:
+        return _at_times(term).ravel()
+
+    unit = "relative to sqrt(K(x,x))"
+    return _combined(claim, MEAN, value, _slopes(), scale, _time_labels(labels), resolution, unit)
+
+
+def covariance(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
+    """Return the plan for the covariance of trained networks at pairs of test inputs."""
+    net, letters, _ = _limit()
+    task = problem(PROBLEM)
+    rows, columns = np.tril_indices(len(task.labels))
+    slopes, nngp = _slopes(), net.nngp(task.data.points)
+    known = slopes @ nngp @ slopes.transpose(0, 2, 1)
+    means = _at_times(trained_ensembles.mean_output().rhs)
+    deviations = np.sqrt(np.diag(letters["K(x,x)"]))
+    scale = np.tile(deviations[rows] * deviations[columns], len(slopes))
+
+    def value(term: Term) -> FloatArray:
+        return _at_times(term)[:, rows, columns].ravel()
+
+    pairs = tuple(
+        task.labels[i] if i == j else f"{task.labels[j]} · {task.labels[i]}" for i, j in zip(rows, columns, strict=True)
+    )
+    centre = np.concatenate([means, slopes, known], axis=2)
+    unit = "relative to sqrt(K(x,x) K(x',x'))"
+    return _combined(claim, SPREAD, value, centre, scale, _time_labels(pairs), resolution, unit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """What is followed along widths.
+
+    Attributes:
+        what: in words.
+        statistic: whose mean it is.
+        squares: whether that is a mean of squares.
+        unit: of the statistic, for an ensemble.
+        purpose: of the networks; those of another are others.
+    """
+
+    what: str
+    statistic: str
+    squares: bool = False
+    unit: Callable[[TrainedEnsemble], float] = lambda ensemble: 1.0
+    purpose: str = "trained"
+
+
+_FOLLOWED: Mapping[str, _Followed] = {
+    trained_networks.DEPARTURE: _Followed("departure from the linearization", DEPARTURE),
+    trained_networks.KERNEL_CHANGE: _Followed("change of the tangent kernel", KERNEL_CHANGE),
+    trained_networks.DISPLACEMENT: _Followed(
+        "displacement of the parameters", DISPLACEMENT, True, lambda ensemble: 1 / ensemble.learning_rate
+    ),
+    trained_networks.RELATIVE_DISPLACEMENT: _Followed(
+        "displacement over the root of the width", DISPLACEMENT, True, lambda ensemble: float(ensemble.widths[0])
+    ),
+    trained_networks.RAW_KERNEL_CHANGE: _Followed(
+        "change of J Jᵀ", SQUARED_KERNEL_CHANGE, True, lambda ensemble: ensemble.learning_rate**2
+    ),
+    trained_networks.PATHWISE: _Followed("error of the path-wise prediction", PATHWISE_ERROR, purpose="predicted"),
+}
+
+
+_REACH: Mapping[tuple[str, str], tuple[int, float, int]] = {
+    (NTK, "trained"): (16, 2.0, 2**12),
+    (NTK, "predicted"): (16, 1.0, 2**9),
+    (STANDARD, "trained"): (16, 1.0, 2**8),
+}
+"""The narrowest width that is followed, how many times as wide as kernels alone networks that train are followed, and
+the widest of all; chosen by what a network costs."""
+
+
+def _widths(parameterization: str, purpose: str, widest: int) -> tuple[int, ...]:
+    """Return the widths that are followed, powers of 2."""
+    narrowest, factor, last = _REACH[parameterization, purpose]
+    wide = min(factor * widest, last)
+    return tuple(width for width in (narrowest << n for n in range(16)) if width <= wide)
+
+
+def laziness(claim: Claim, widest: int) -> tuple[Plan, ...]:
+    """Return the plans for the order of what training does along widths; none for other claims."""
+    if claim.observable not in (Observable.LAZINESS, Observable.STANDARD_LAZINESS):
+        return ()
+    statement = _order(claim.statement())
+    parameterization = NTK if claim.observable is Observable.LAZINESS else STANDARD
+    followed, rate = _FOLLOWED[claim.slot], float(statement.power)
+    widths = _widths(parameterization, followed.purpose, widest)
+    ensembles = tuple(trained_ensemble(width, parameterization, followed.purpose) for width in widths)
+    statistics = (
+        Statistic(followed.statistic, np.empty(0), np.zeros(1), np.array([followed.unit(ensemble)]))
+        for ensemble in ensembles
+    )
+    mutants = tuple(PlannedMutant(m.name, np.array([float(_order(m.statement).power) - rate])) for m in claim.mutants())
+    layers = "one hidden layer, tanh" if parameterization == NTK else "two hidden layers, erf"
+    plan = Plan(
+        claim.id,
+        f"{'rate' if statement.tight else 'bound'} of the {followed.what}, {layers}",
+        "convergence",
+        tuple(Part(1.0, *pair) for pair in zip(ensembles, statistics, strict=True)),
+        (f"exponent of the {followed.what}, {parameterization}",),
+        mutants,
+        RATE_ALLOWED,
+        RATE_RESOLUTION,
+        f"difference from the exponent {rate:g}" if statement.tight else f"by how much the exponent exceeds {rate:g}",
+        f"{parameterization}, gradient flow on {problem(PROBLEM).title}; model-based: fitted by a + p log N + c/N",
+        rate,
+        squares=followed.squares,
+        bound=not statement.tight,
+        axis=followed.what,
+    )
+    return (plan, _ratio(claim)) if claim.slot == trained_networks.PATHWISE else (plan,)
+
+
+def _ratio(claim: Claim) -> Plan:
+    """Return the plan that compares the size of the path-wise prediction with that of what happens."""
+    ensemble = trained_ensemble(RATIO_WIDTH, purpose="predicted")
+    wrong = {"what happens is twice the prediction": 0.5, "what happens is half of it": 2.0}
+    return Plan(
+        claim.id,
+        f"predicted over actual departure, one hidden layer, tanh, width {RATIO_WIDTH}",
+        "monte_carlo",
+        (Part(1.0, ensemble, Statistic(PATHWISE_RATIO, np.array(RATIO_BOUNDS), np.ones(1), np.ones(1))),),
+        ("mean ratio",),
+        tuple(PlannedMutant(name, np.array([np.clip(ratio, *RATIO_BOUNDS) - 1])) for name, ratio in wrong.items()),
+        RATIO_ALLOWED,
+        RATIO_RESOLUTION,
+        "difference of the ratio from 1",
+        f"{NTK}; ratios beyond {RATIO_BOUNDS} count as these; 10/N is allowed for terms of higher order",
+        interval=partial(bernstein_interval, bounds=RATIO_BOUNDS),
+    )
+
+
+def _order(term: Term) -> Order:
+    if not isinstance(term, Order):
+        raise TypeError(f"expected an order in the width, got a {type(term).__name__}")
+    return term

@@ -90,10 +90,17 @@ def _few_digits() -> Problem:
     return _split(title, pixels * scale[:, None], targets, names, 4, Schedule("flow", 0.125, (0, 3, 12)), signs=True)
 
 
+def _faint_digits() -> Problem:
+    pixels, targets, names = _digits(0, 1, 6)
+    scale = 0.15 * np.array([0.8, 1.0, 1.2, 0.9, 1.1, 0.7])  # so faint that orders in 1/N show at narrow widths already
+    title = "faint images of 0 and 1, 4 to train on and 2 to test"
+    return _split(title, pixels * scale[:, None], targets, names, 4, Schedule("flow", 0.15, (0, 3, 8)), signs=True)
+
+
 def _many_digits() -> Problem:
     pixels, targets, names = _digits(3, 8, 48)
     title = "images of 3 and 8 as targets -1 and 1, 24 to train on and 24 to test"
-    return _split(title, 0.2 * pixels, targets, names, 24, Schedule("flow", 0.05, (0, 80)), signs=True)
+    return _split(title, 0.2 * pixels, targets, names, 24, Schedule("flow", 0.04, (0, 50)), signs=True)
 
 
 def _diabetes() -> Problem:
@@ -102,11 +109,12 @@ def _diabetes() -> Problem:
     targets = (table.target - table.target.mean()) / table.target.std()
     names = tuple(f"patient {row}" for row in range(48))
     title = "progression of diabetes, standardized, 24 patients to train on and 24 to test"
-    return _split(title, inputs[:48], targets[:48], names, 24, Schedule("flow", 0.05, (0, 40)))
+    return _split(title, inputs[:48], targets[:48], names, 24, Schedule("flow", 0.04, (0, 50)))
 
 
 _PROBLEMS: Mapping[str, Callable[[], Problem]] = {
     "few digits": _few_digits,
+    "faint digits": _faint_digits,
     "digits": _many_digits,
     "diabetes": _diabetes,
 }

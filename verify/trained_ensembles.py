@@ -130,11 +130,6 @@ def _squared_displacement(trained: Trained, centre: FloatArray) -> FloatArray:
     return _largest(trained.found.displacement**2)
 
 
-def _norm(values: FloatArray) -> FloatArray:
-    """Return the 2-norm over everything that a network showed, (n_networks, 1)."""
-    return np.linalg.norm(values.reshape(len(values), -1), axis=1)[:, None]
-
-
 def _predicted(trained: Trained) -> tuple[FloatArray, FloatArray]:
     """Return the departure from the linearization as it was predicted from the start, and as it was."""
     assert trained.predicted is not None  # asked for by its name
@@ -142,16 +137,17 @@ def _predicted(trained: Trained) -> tuple[FloatArray, FloatArray]:
 
 
 def _pathwise_ratio(trained: Trained, bounds: FloatArray) -> FloatArray:
-    """Return the size of what was predicted over the size of what happened, cut off at bounds."""
-    predicted, found = _predicted(trained)
+    """Return the part of the prediction along what happened, over what happened, cut off at bounds."""
+    predicted, found = (part.reshape(len(part), -1) for part in _predicted(trained))
     low, high = bounds
-    return np.clip(_norm(predicted) / _norm(found), low, high)
+    ratio = np.einsum("ni,ni->n", predicted, found) / np.einsum("ni,ni->n", found, found)
+    return np.clip(ratio, low, high)[:, None]
 
 
 def _pathwise_error(trained: Trained, centre: FloatArray) -> FloatArray:
-    """Return the size of the error of the prediction over the size of what happened."""
+    """Return the root of the 2-norm of the error of the prediction; norms themselves have heavy tails."""
     predicted, found = _predicted(trained)
-    return _norm(predicted - found) / _norm(found)
+    return np.sqrt(np.linalg.norm((predicted - found).reshape(len(found), -1), axis=1))[:, None]
 
 
 def _final(trained: Trained) -> FloatArray:

@@ -57,8 +57,7 @@ _LEFT: Mapping[str, str] = {
     RELATIVE_DISPLACEMENT: r"\frac{1}{\sqrt{N}}\," + _sup(r"\theta_{t} - \theta_{0}"),
     KERNEL_CHANGE: _sup(r"\hat{\Theta}_{t} - \hat{\Theta}_{0}", "F"),
     RAW_KERNEL_CHANGE: _sup(r"J_{t} J_{t}^{\top} - J_{0} J_{0}^{\top}", "F"),
-    PATHWISE: r"\frac{\left| \delta - \left(f - f^{\mathrm{lin}}\right)\right|}"
-    r"{\left| f - f^{\mathrm{lin}}\right|}",
+    PATHWISE: r"\left|\delta - \left(f - f^{\mathrm{lin}}\right)\right|_{2}",
 }
 
 
@@ -196,10 +195,10 @@ CLAIMS = (
     ),
     _rate(
         "lazy.pathwise",
-        "Third and fourth kernels at the start predict the departure of each network, up to order 1/N of it",
+        "Third and fourth kernels at the start predict the departure δ of each network up to order N^-2",
         PATHWISE,
-        sp.Integer(-1),
-        {"the prediction misses something of leading order": sp.S.Zero, "its error shrinks like N^-1/2": -_HALF},
+        sp.Integer(-2),
+        {"the prediction misses something of leading order": sp.Integer(-1), _STANDS: sp.S.Zero},
         rests_on=("lazy.outputs",),
     ),
     _rate(

@@ -103,21 +103,20 @@ def _mutant(plan: Plan, interval: Interval, number: int) -> MutantResult:
 def _exponent(plan: Plan, moments: tuple[Moments, ...], level: float) -> tuple[Interval, tuple[Series, ...]]:
     """Return the interval of the exponent less the claimed one, and the picture of it.
 
-    Means of squares are followed by their roots. Without a prediction, powers of the width through the first mean are
+    Means of powers are followed by their roots. Without a prediction, powers of the width through the first mean are
     drawn for comparison. A mean that is not clearly positive has no logarithm, and that of few
     networks has no standard error to rely on: such widths are drawn and not fitted.
     """
-    power = 2 if plan.squares else 1
     widths = np.array([part.ensemble.widths[0] for part in plan.parts], dtype=float)
     means = np.array([m.mean[0] for m in moments])
     errors = np.array([np.sqrt(m.variance[0] / m.count) for m in moments])
     clear = (errors > 0) & (means > CLEAR * errors) & (np.array([m.count for m in moments]) >= FEWEST)
     interval = Interval(*(np.array([v]) for v in (-np.inf, np.inf, 0.0)))
     if clear.sum() > FITTED:
-        relative = errors[clear] / means[clear] / power
-        exponent, _, _ = slope_interval(widths[clear], np.log(means[clear]) / power, relative, level)
+        relative = errors[clear] / means[clear] / plan.power
+        exponent, _, _ = slope_interval(widths[clear], np.log(means[clear]) / plan.power, relative, level)
         interval = _shifted(exponent, np.array([plan.rate]))
-    sizes, low, high = (np.maximum(means + side * SHOWN * errors, 0.0) ** (1 / power) for side in (0, -1, 1))
+    sizes, low, high = (np.maximum(means + side * SHOWN * errors, 0.0) ** (1 / plan.power) for side in (0, -1, 1))
     curves = [Curve("sampled, with five standard errors", tuple(sizes), "measured", tuple(low), tuple(high))]
     if plan.predicted:
         curves.append(Curve(plan.prediction, plan.predicted, "predicted"))

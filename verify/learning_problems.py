@@ -79,7 +79,7 @@ def _digits(first: int, second: int, count: int) -> tuple[FloatArray, FloatArray
     rows = np.flatnonzero((images.target == first) | (images.target == second))
     pixels = images.data[rows] - images.data[rows].mean(axis=0)
     targets = np.where(images.target[rows] == first, -1.0, 1.0)
-    return pixels[:count], targets[:count], tuple(f"{images.target[row]}, image {row}" for row in rows[:count])
+    return pixels[:count], targets[:count], tuple(f"{images.target[row]} (image {row})" for row in rows[:count])
 
 
 def _few_digits() -> Problem:
@@ -87,29 +87,29 @@ def _few_digits() -> Problem:
     # Norms are unequal even where the images' own are alike; at these, K and Theta are far from having one eigenbasis.
     scale = np.array([0.18, 0.39, 0.36, 0.42, 0.48, 0.15])
     title = "images of 1 and 7, 4 to train on and 2 to test"
-    return _split(title, pixels * scale[:, None], targets, names, 4, Schedule("flow", 0.125, (0, 3, 12)), signs=True)
+    return _split(title, pixels * scale[:, None], targets, names, 4, Schedule("flow", 0.125, (0, 2, 8)), signs=True)
 
 
 def _faint_digits() -> Problem:
-    pixels, targets, names = _digits(0, 1, 6)
-    scale = 0.15 * np.array([0.8, 1.0, 1.2, 0.9, 1.1, 0.7])  # so faint that orders in 1/N show at narrow widths already
-    title = "faint images of 0 and 1, 4 to train on and 2 to test"
-    return _split(title, pixels * scale[:, None], targets, names, 4, Schedule("flow", 0.15, (0, 3, 8)), signs=True)
+    pixels, targets, names = _digits(0, 1, 4)
+    scale = 0.15 * np.array([0.8, 1.0, 1.2, 0.9])  # so faint that orders in 1/N show at narrow widths already
+    title = "faint images of 0 and 1, 3 to train on and 1 to test"
+    return _split(title, pixels * scale[:, None], targets, names, 3, Schedule("flow", 0.15, (0, 3, 8)), signs=True)
 
 
 def _many_digits() -> Problem:
-    pixels, targets, names = _digits(3, 8, 48)
-    title = "images of 3 and 8 as targets -1 and 1, 24 to train on and 24 to test"
-    return _split(title, 0.2 * pixels, targets, names, 24, Schedule("flow", 0.04, (0, 50)), signs=True)
+    pixels, targets, names = _digits(3, 8, 32)
+    title = "images of 3 and 8 as targets -1 and 1, 16 to train on and 16 to test"
+    return _split(title, 0.2 * pixels, targets, names, 16, Schedule("flow", 0.04, (0, 50)), signs=True)
 
 
 def _diabetes() -> Problem:
     table = load_diabetes()
     inputs = (table.data - table.data.mean(axis=0)) / table.data.std(axis=0)
     targets = (table.target - table.target.mean()) / table.target.std()
-    names = tuple(f"patient {row}" for row in range(48))
-    title = "progression of diabetes, standardized, 24 patients to train on and 24 to test"
-    return _split(title, inputs[:48], targets[:48], names, 24, Schedule("flow", 0.04, (0, 50)))
+    names = tuple(f"patient {row}" for row in range(40))
+    title = "progression of diabetes, standardized, 20 patients to train on and 20 to test"
+    return _split(title, inputs[:40], targets[:40], names, 20, Schedule("flow", 0.04, (0, 50)))
 
 
 _PROBLEMS: Mapping[str, Callable[[], Problem]] = {

@@ -111,11 +111,11 @@ def _spread(trained: Trained, centre: FloatArray) -> FloatArray:
     products = (v[:, :, :, None] * v[:, :, None, :] for v in (deviations, linear))
     rows, columns = np.tril_indices(len(known[0]))
     whole, part = products
-    return (whole - part + known)[:, :, rows, columns].reshape(len(deviations), -1)
+    return np.asarray((whole - part + known)[:, :, rows, columns]).reshape(len(deviations), -1)
 
 
 def _largest(values: FloatArray) -> FloatArray:
-    return values.max(axis=1, keepdims=True)
+    return np.asarray(values.max(axis=1, keepdims=True))
 
 
 def _departure(trained: Trained, centre: FloatArray) -> FloatArray:
@@ -141,13 +141,13 @@ def _pathwise_ratio(trained: Trained, bounds: FloatArray) -> FloatArray:
     predicted, found = (part.reshape(len(part), -1) for part in _predicted(trained))
     low, high = bounds
     ratio = np.einsum("ni,ni->n", predicted, found) / np.einsum("ni,ni->n", found, found)
-    return np.clip(ratio, low, high)[:, None]
+    return np.asarray(np.clip(ratio, low, high))[:, None]
 
 
 def _pathwise_error(trained: Trained, centre: FloatArray) -> FloatArray:
     """Return the root of the 2-norm of the error of the prediction; norms themselves have heavy tails."""
     predicted, found = _predicted(trained)
-    return np.sqrt(np.linalg.norm((predicted - found).reshape(len(found), -1), axis=1))[:, None]
+    return np.asarray(np.sqrt(np.linalg.norm((predicted - found).reshape(len(found), -1), axis=1)))[:, None]
 
 
 def _final(trained: Trained) -> FloatArray:
@@ -157,11 +157,11 @@ def _final(trained: Trained) -> FloatArray:
 def _inside(trained: Trained, band: FloatArray) -> FloatArray:
     """Return the fraction of test inputs at which a network lies within a band, (low, high) at each."""
     low, high = band
-    return np.mean((_final(trained) >= low) & (_final(trained) <= high), axis=1, keepdims=True)
+    return np.asarray(np.mean((_final(trained) >= low) & (_final(trained) <= high), axis=1, keepdims=True))
 
 
 def _squared_error(trained: Trained, answers: FloatArray) -> FloatArray:
-    return np.mean((_final(trained) - answers) ** 2, axis=1, keepdims=True)
+    return np.asarray(np.mean((_final(trained) - answers) ** 2, axis=1, keepdims=True))
 
 
 PATHWISE = "path-wise"

@@ -58,8 +58,14 @@ RATIO_WIDTH, RATIO_BOUNDS = 128, (0.5, 1.5)
 RATIO_ALLOWED, RATIO_RESOLUTION = 10 / RATIO_WIDTH, 0.2
 """Where the path-wise prediction is compared with what happens, where the ratio is cut off, and how far from 1 its mean
 may be for terms in 1/N, and must not be; chosen."""
-BLOCK, UNITS_OF_A_BLOCK = 64, 2**12
-"""Networks in a block, and hidden units of all of them where networks are wide; chosen."""
+_BLOCKS: Mapping[tuple[str, str], Mapping[int, int]] = {
+    (NTK, "trained"): {16: 64, 32: 64, 64: 48, 128: 24, 256: 12},
+    (NTK, "predicted"): {16: 24, 32: 24, 64: 24, 128: 20, 256: 10},
+    (STANDARD, "trained"): {16: 64, 32: 112, 64: 10, 128: 26},
+}
+_UNITS_OF_A_BLOCK = 2**11
+"""Networks in a block by width, and hidden units in a layer of all of them at other widths; chosen so that a first look
+decides, in least time: exponents are decided by the narrowest and the widest networks."""
 
 
 def trained_ensemble(
@@ -70,7 +76,7 @@ def trained_ensemble(
     With one hidden layer and standard parameterization, nothing but the output layer learns in the limit.
     """
     depth, activation = (1, "tanh") if parameterization == NTK else (2, "erf")
-    size = max(1, min(BLOCK, UNITS_OF_A_BLOCK // width) >> (depth - 1 if purpose == "trained" else 2))
+    size = _BLOCKS[parameterization, purpose].get(width, max(1, _UNITS_OF_A_BLOCK // width))
     layers = ("one hidden layer", "two hidden layers")[depth - 1]
     return TrainedEnsemble(
         f"{purpose}, {data}, {parameterization}, {layers}, {activation}, width {width}",
@@ -103,7 +109,7 @@ def _limit() -> tuple[MLP, Mapping[str, FloatArray], FloatArray]:
         for b, columns in places.items():
             letters[f"K({a},{b})"] = nngp[rows, columns]
             letters[f"Theta_inf({a},{b})"] = ntk[rows, columns]
-    return net, letters, np.linalg.cholesky(ntk[places["X"], places["X"]])
+    return net, letters, np.asarray(np.linalg.cholesky(ntk[places["X"], places["X"]]), dtype=np.float64)
 
 
 def _at_times(term: Term, **more: FloatArray) -> FloatArray:

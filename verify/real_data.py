@@ -20,7 +20,8 @@ from verify.ensembles import Statistic
 from verify.learning_problems import Problem, problem
 from verify.planning import SIGMA_B, SIGMA_W, Part
 from verify.statistics import Moments, mean_interval
-from verify.trained_ensembles import FINAL, INSIDE, NTK, SQUARED_ERROR, TrainedEnsemble
+from verify.trained_ensembles import FINAL, INSIDE, NTK, SQUARED_DISTANCE, SQUARED_ERROR, TrainedEnsemble
+from verify.wide_limits import slopes_of
 
 FloatArray = NDArray[np.float64]
 
@@ -65,15 +66,18 @@ def _deviations(law: Prediction) -> FloatArray:
 
 
 def parts(name: str, widest: int) -> tuple[tuple[Part, ...], ...]:
-    """Return what is measured of trained networks, for each width: outputs, coverage of the band, squared error."""
+    """Return what is measured of trained networks, for each width: outputs, coverage, distances, errors."""
     task = problem(name)
     law = _laws(task, name)["stopped"]
     deviations = _deviations(law)
     band = np.stack([law.mean - DEVIATIONS * deviations, law.mean + DEVIATIONS * deviations])
     one = np.ones(1)
+    slopes = slopes_of(_ensemble(name, WIDTHS[0]))[-1]
+    expected = np.column_stack([law.mean, deviations, slopes])
     statistics = (
         Statistic(FINAL, np.empty(0), law.mean, np.ones_like(law.mean)),
         Statistic(INSIDE, band, NOMINAL * one, one),
+        Statistic(SQUARED_DISTANCE, expected, 0.0 * one, one),
         Statistic(SQUARED_ERROR, task.answers, np.mean((law.mean - task.answers) ** 2) * one, one),
     )
     return tuple(tuple(Part(1.0, _ensemble(name, width), s) for s in statistics) for width in widths_up_to(widest))
@@ -90,7 +94,7 @@ def record(name: str, widest: int, found: Sequence[Sequence[Moments]]) -> dict[s
         "NNGP posterior": laws["posterior"].mean,
     }
     widths = []
-    for width, (outputs, inside, squared) in zip(widths_up_to(widest), found, strict=True):
+    for width, (outputs, inside, distance, squared) in zip(widths_up_to(widest), found, strict=True):
         predictors[f"mean of networks of width {width}"] = outputs.mean
         coverage = mean_interval(inside, LEVEL)
         finite = np.isfinite([coverage.low[0], coverage.high[0]]).all()
@@ -108,6 +112,7 @@ def record(name: str, widest: int, found: Sequence[Sequence[Moments]]) -> dict[s
                 "off": float(np.sqrt(np.mean(off**2))),
                 "off_by_chance": float(outputs.count**-0.5),
                 "spread": float(np.mean(spread)),
+                "distance": float(np.sqrt(distance.mean[0])),
             }
         )
     return {

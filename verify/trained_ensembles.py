@@ -160,6 +160,18 @@ def _inside(trained: Trained, band: FloatArray) -> FloatArray:
     return np.asarray(np.mean((_final(trained) >= low) & (_final(trained) <= high), axis=1, keepdims=True))
 
 
+def _squared_distance(trained: Trained, centre: FloatArray) -> FloatArray:
+    """Return the squared distance of each network from what its own start lets expect, averaged over test inputs.
+
+    Args:
+        trained: what networks did.
+        centre: for each test input mean, unit and slopes at the end, (n_test, 2 + n_points).
+    """
+    mean, unit, slopes = centre[:, 0], centre[:, 1], centre[:, 2:]
+    distance = (_final(trained) - mean - trained.outputs[:, 0] @ slopes.T) / unit
+    return np.asarray(np.mean(distance**2, axis=1, keepdims=True))
+
+
 def _squared_error(trained: Trained, answers: FloatArray) -> FloatArray:
     return np.asarray(np.mean((_final(trained) - answers) ** 2, axis=1, keepdims=True))
 
@@ -171,6 +183,7 @@ SQUARED_KERNEL_CHANGE = "squared change of the tangent kernel"
 DISPLACEMENT = "squared displacement of the parameters"
 PATHWISE_ERROR, PATHWISE_RATIO = f"error of the {PATHWISE} prediction", f"{PATHWISE} prediction over what happened"
 FINAL, INSIDE, SQUARED_ERROR = "outputs at the end", "inside the band", "squared test error"
+SQUARED_DISTANCE = "squared distance from what the start lets expect"
 
 STATISTICS: Mapping[str, Callable[[Trained, FloatArray], FloatArray]] = {
     MEAN: _mean,
@@ -183,6 +196,7 @@ STATISTICS: Mapping[str, Callable[[Trained, FloatArray], FloatArray]] = {
     PATHWISE_RATIO: _pathwise_ratio,
     FINAL: lambda trained, centre: _final(trained),
     INSIDE: _inside,
+    SQUARED_DISTANCE: _squared_distance,
     SQUARED_ERROR: _squared_error,
 }
 """Statistics of trained networks, each (n_networks, entries)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,8 @@ from numpy.typing import NDArray
 from derive.claim import Claim, Observable
 from derive.laws import Order
 from derive.lecture import trained_ensembles, trained_networks
-from derive.operators import Operator
 from derive.terms import Term
-from numeric.kernels import MLP
-from numeric.linearized import evaluate
-from numeric.network import sample_parameters
-from numeric.training import Linearization
-from verify.ensembles import Statistic, block_key
+from verify.ensembles import Statistic
 from verify.inputs import Inputs
 from verify.learning_problems import problem
 from verify.planning import SIGMA_B, SIGMA_W, Part, Plan, PlannedMutant, resolved
@@ -41,6 +36,7 @@ from verify.trained_ensembles import (
     STANDARD,
     TrainedEnsemble,
 )
+from verify.wide_limits import at_times, slopes_of, wide_limit
 
 FloatArray = NDArray[np.float64]
 
@@ -91,45 +87,6 @@ def trained_ensemble(
     )
 
 
-@cache
-def _limit() -> tuple[MLP, Mapping[str, FloatArray], FloatArray]:
-    """Return the network of infinite width, its kernels between inputs by letter, and a root of Theta(X, X).
-
-    The letter of the tangent kernel of one network stands for that of a network of the narrower width.
-    """
-    ensemble, task = trained_ensemble(WIDTHS[0]), problem(PROBLEM)
-    net = ensemble.limit
-    places = {"X": slice(task.n_train), "x": slice(task.n_train, None), "x'": slice(task.n_train, None)}
-    learner = ensemble.learner(task.data.x.shape[1])
-    rng = np.random.Generator(np.random.Philox(block_key(0, "one network", 0)))
-    one = Linearization.of(learner, sample_parameters(learner.shape, 1, rng), task.data)
-    nngp, ntk = net.kernels(task.data.points)
-    letters = {"Y": task.data.y, "Theta(x,X)": one.ntk[0, places["x"], :, 0, 0]}
-    for a, rows in places.items():
-        for b, columns in places.items():
-            letters[f"K({a},{b})"] = nngp[rows, columns]
-            letters[f"Theta_inf({a},{b})"] = ntk[rows, columns]
-    return net, letters, np.asarray(np.linalg.cholesky(ntk[places["X"], places["X"]]), dtype=np.float64)
-
-
-def _at_times(term: Term, **more: FloatArray) -> FloatArray:
-    """Return a statement at the times at which networks are looked at, (n_times, n_test, columns)."""
-    if not isinstance(term, Operator):
-        raise TypeError(f"expected a statement on linear models, got a {type(term).__name__}")
-    _, letters, root = _limit()
-    times = problem(PROBLEM).schedule.times[1:]
-    return np.stack([evaluate(term, root, {**letters, **more}, 1.0, time) for time in times])
-
-
-def _slopes() -> FloatArray:
-    """Return how infinitely wide networks depend on their outputs at time 0, (n_times, n_test, n_points): eq 73."""
-    task = problem(PROBLEM)
-    every = np.eye(len(task.data.points))
-    starts = {"f_0(X)": every[: task.n_train], "f_0(x)": every[task.n_train :]}
-    prediction = trained_ensembles.prediction().rhs
-    return _at_times(prediction, Y=np.zeros((task.n_train, len(every))), **starts)
-
-
 def _combined(
     claim: Claim,
     statistic: str,
@@ -170,30 +127,31 @@ def _time_labels(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def mean(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
     """Return the plan for the mean of trained networks; they are trained on data of their own, not on the inputs."""
-    _, letters, _ = _limit()
+    ensemble = trained_ensemble(WIDTHS[0])
+    letters = wide_limit(ensemble).letters
     n_times, labels = len(problem(PROBLEM).schedule.times) - 1, problem(PROBLEM).labels
     scale = np.tile(np.sqrt(np.diag(letters["K(x,x)"])), n_times)
 
     def value(term: Term) -> FloatArray:
-        return _at_times(term).ravel()
+        return at_times(ensemble, term).ravel()
 
     unit = "relative to sqrt(K(x,x))"
-    return _combined(claim, MEAN, value, _slopes(), scale, _time_labels(labels), resolution, unit)
+    return _combined(claim, MEAN, value, slopes_of(ensemble), scale, _time_labels(labels), resolution, unit)
 
 
 def covariance(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
     """Return the plan for the covariance of trained networks at pairs of test inputs."""
-    net, letters, _ = _limit()
-    task = problem(PROBLEM)
+    ensemble, task = trained_ensemble(WIDTHS[0]), problem(PROBLEM)
+    letters = wide_limit(ensemble).letters
     rows, columns = np.tril_indices(len(task.labels))
-    slopes, nngp = _slopes(), net.nngp(task.data.points)
+    slopes, nngp = slopes_of(ensemble), ensemble.limit.nngp(task.data.points)
     known = slopes @ nngp @ slopes.transpose(0, 2, 1)
-    means = _at_times(trained_ensembles.mean_output().rhs)
+    means = at_times(ensemble, trained_ensembles.mean_output().rhs)
     deviations = np.sqrt(np.diag(letters["K(x,x)"]))
     scale = np.tile(deviations[rows] * deviations[columns], len(slopes))
 
     def value(term: Term) -> FloatArray:
-        return _at_times(term)[:, rows, columns].ravel()
+        return at_times(ensemble, term)[:, rows, columns].ravel()
 
     pairs = tuple(
         task.labels[i] if i == j else f"{task.labels[j]} · {task.labels[i]}" for i, j in zip(rows, columns, strict=True)

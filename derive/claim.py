@@ -57,6 +57,7 @@ class Observable(StrEnum):
     TRAINED_COVARIANCE = "covariance of the outputs of trained networks"
     LAZINESS = "what training does to networks and their kernels, along widths"
     STANDARD_LAZINESS = "the same in standard parameterization"
+    PATHWISE_RATIO = "path-wise prediction of what training does, over what happens"
     DUAL = "Gaussian mean of a product of activations"
     FLOW = "linear models in training, and Gaussian processes given data"
 

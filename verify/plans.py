@@ -34,7 +34,7 @@ from verify.planning import (
     scale_of,
 )
 from verify.rates import rates_for, widths_up_to
-from verify.training_plans import covariance, laziness, mean
+from verify.training_plans import covariance, laziness, mean, pathwise_ratio
 
 FloatArray = NDArray[np.float64]
 
@@ -351,6 +351,7 @@ _PLANNERS: Mapping[Observable, Callable[[Claim, Inputs, float], tuple[Plan, ...]
     Observable.OUTPUT_LAW: distribution,
     Observable.TRAINED_MEAN: mean,
     Observable.TRAINED_COVARIANCE: covariance,
+    Observable.PATHWISE_RATIO: pathwise_ratio,
     Observable.ONE_INPUT_LAW: one_input,
     Observable.COEFFICIENT: coefficient,
     Observable.DEEP_KERNEL: _deep_kernel,

@@ -18,7 +18,7 @@ from verify import real_data
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
 from verify.checks.symbolic import printed, symbolic
-from verify.ensembles import Ensemble, Statistic, sample_block
+from verify.ensembles import Ensemble, Statistic
 from verify.error_budget import ErrorBudget
 from verify.inputs import Inputs
 from verify.planning import SIGMA_B, SIGMA_W, Part, Plan
@@ -26,7 +26,7 @@ from verify.plans import plans_for
 from verify.record import SCHEMA, CheckResult, ClaimResult
 from verify.statistics import Moments
 from verify.store import BlockStore, environment, specification, versions
-from verify.trained_ensembles import TrainedEnsemble, trained_block
+from verify.trained_ensembles import TrainedEnsemble, block_of
 from verify.verdict import Verdict
 
 FALSE_ALARMS = 1e-6
@@ -177,9 +177,7 @@ class _Ensembles:
 def _sample_blocks(
     ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, blocks: Sequence[int]
 ) -> list[tuple[int, tuple[Moments, ...]]]:
-    if isinstance(ensemble, TrainedEnsemble):
-        return [(block, trained_block(ensemble, statistics, seed, block)) for block in blocks]
-    return [(block, sample_block(ensemble, x, statistics, seed, block)) for block in blocks]
+    return [(block, block_of(ensemble, x, statistics, seed, block)) for block in blocks]
 
 
 def _deterministic(ids: Sequence[str]) -> list[tuple[CheckResult | None, CheckResult | None, dict[str, Any], Any]]:

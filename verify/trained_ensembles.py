@@ -18,7 +18,7 @@ from numeric.lower_functions import lowered_activation
 from numeric.network import sample_parameters
 from numeric.pathwise import Pathwise, predict
 from numeric.training import Trajectories, train
-from verify.ensembles import Ensemble, Statistic, block_key
+from verify.ensembles import Ensemble, Statistic, block_key, sample_block
 from verify.learning_problems import Problem, problem
 from verify.statistics import Moments
 
@@ -219,3 +219,15 @@ def trained_block(
     pathwise = any(PATHWISE in statistic.name for statistic in statistics)
     trained = trained_networks(ensemble, seed, block, pathwise)
     return tuple(Moments.of(STATISTICS[s.name](trained, s.centre) / s.scale, s.target / s.scale) for s in statistics)
+
+
+def block_of(
+    ensemble: Ensemble, x: FloatArray, statistics: tuple[Statistic, ...], seed: int, block: int
+) -> tuple[Moments, ...]:
+    """Return the power sums of each statistic over one block of networks, trained or not.
+
+    Networks that are trained have data of their own; others are evaluated on the inputs x.
+    """
+    if isinstance(ensemble, TrainedEnsemble):
+        return trained_block(ensemble, statistics, seed, block)
+    return sample_block(ensemble, x, statistics, seed, block)

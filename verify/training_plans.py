@@ -8,7 +8,7 @@ width the exponents are fitted, for the bound that eq 81 licenses on one side on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,7 @@ from derive.terms import Term
 from verify.ensembles import Statistic
 from verify.inputs import Inputs
 from verify.learning_problems import problem
-from verify.planning import SIGMA_B, SIGMA_W, Part, Plan, PlannedMutant, resolved
+from verify.planning import SIGMA_B, SIGMA_W, Part, Plan, PlannedMutant, expression, plan_of_mean, resolved
 from verify.statistics import bernstein_interval
 from verify.trained_ensembles import (
     DEPARTURE,
@@ -227,42 +227,50 @@ def laziness(claim: Claim, widest: int) -> tuple[Plan, ...]:
     )
     mutants = tuple(PlannedMutant(m.name, np.array([float(_order(m.statement).power) - rate])) for m in claim.mutants())
     layers = "one hidden layer, tanh" if parameterization == NTK else "two hidden layers, erf"
-    plan = Plan(
-        claim.id,
-        f"{'rate' if statement.tight else 'bound'} of the {followed.what}, {layers}",
-        "convergence",
-        tuple(Part(1.0, *pair) for pair in zip(ensembles, statistics, strict=True)),
-        (f"exponent of the {followed.what}, {parameterization}",),
-        mutants,
-        RATE_ALLOWED,
-        RATE_RESOLUTION * min(mutant.largest for mutant in mutants),
-        f"difference from the exponent {rate:g}" if statement.tight else f"by how much the exponent exceeds {rate:g}",
-        f"{parameterization}, gradient flow on {problem(FAINT).title}; model-based: fitted by a + p log N + c/N",
-        rate,
-        power=followed.power,
-        bound=not statement.tight,
-        axis=followed.what,
+    return (
+        Plan(
+            claim.id,
+            f"{'rate' if statement.tight else 'bound'} of the {followed.what}, {layers}",
+            "convergence",
+            tuple(Part(1.0, *pair) for pair in zip(ensembles, statistics, strict=True)),
+            (f"exponent of the {followed.what}, {parameterization}",),
+            mutants,
+            RATE_ALLOWED,
+            RATE_RESOLUTION * min(mutant.largest for mutant in mutants),
+            f"difference from the exponent {rate:g}"
+            if statement.tight
+            else f"by how much the exponent exceeds {rate:g}",
+            f"{parameterization}, gradient flow on {problem(FAINT).title}; model-based: fitted by a + p log N + c/N",
+            rate,
+            power=followed.power,
+            bound=not statement.tight,
+            axis=followed.what,
+        ),
     )
-    return (plan, _ratio(claim)) if claim.slot == trained_networks.PATHWISE else (plan,)
 
 
-def _ratio(claim: Claim) -> Plan:
-    """Return the plan that compares the size of the path-wise prediction with that of what happens."""
-    ensemble = trained_ensemble(RATIO_WIDTH, purpose="predicted", data=FAINT)
-    wrong = {"twice the prediction happens": 0.5, "half of it happens": 2.0, "the opposite happens": -1.0}
-    return Plan(
-        claim.id,
-        f"predicted over actual departure, one hidden layer, tanh, width {RATIO_WIDTH}",
-        "monte_carlo",
-        (Part(1.0, ensemble, Statistic(PATHWISE_RATIO, np.array(RATIO_BOUNDS), np.ones(1), np.ones(1))),),
-        ("mean ratio",),
-        tuple(PlannedMutant(name, np.array([np.clip(ratio, *RATIO_BOUNDS) - 1])) for name, ratio in wrong.items()),
-        RATIO_ALLOWED,
+def pathwise_ratio(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:
+    """Return the plan that compares the path-wise prediction with what happens to each network, at one width."""
+
+    def value(term: Term) -> FloatArray:
+        ((_, _, stated),) = expression(term)
+        return np.asarray(np.clip([float(stated)], *RATIO_BOUNDS))
+
+    plan = plan_of_mean(
+        claim,
+        f"ratio of the path-wise prediction, one hidden layer, tanh, width {RATIO_WIDTH}",
+        trained_ensemble(RATIO_WIDTH, purpose="predicted", data=FAINT),
+        PATHWISE_RATIO,
+        value,
+        np.ones(1),
+        (f"mean ratio, {NTK}",),
         RATIO_RESOLUTION,
         "difference of the ratio from 1",
-        f"{NTK}; ratios beyond {RATIO_BOUNDS} count as these; 10/N is allowed for terms of higher order",
+        centre=np.array(RATIO_BOUNDS),
+        note=f"{NTK}; ratios beyond {RATIO_BOUNDS} count as these; 10/N is allowed for terms of higher order",
         interval=partial(bernstein_interval, bounds=RATIO_BOUNDS),
     )
+    return (replace(plan, allowed=RATIO_ALLOWED),)
 
 
 def _order(term: Term) -> Order:

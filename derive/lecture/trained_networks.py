@@ -18,6 +18,7 @@ from derive.lecture.linearized import THETA_XX
 from derive.lecture.trained_ensembles import prior
 from derive.notation import eigenvalue
 from derive.operators import TEST, TRAINING, Operator, function_of_theta
+from derive.terms import constant
 
 _LEE = "Lee et al. 2019 (arXiv:1902.06720), theorem 2.1"
 _LAZY = (
@@ -200,6 +201,26 @@ CLAIMS = (
         sp.Integer(-2),
         {"the prediction misses something of leading order": sp.Integer(-1), _STANDS: sp.S.Zero},
         rests_on=("lazy.outputs",),
+    ),
+    Claim(
+        id="lazy.pathwise-ratio",
+        title="What they predict of the departure is the whole of it, as the width grows",
+        kind=Kind.LIMIT,
+        theorem=None,
+        cited=Cited(
+            r"\frac{\delta \cdot \left(f - f^{\mathrm{lin}}\right)}{\left|f - f^{\mathrm{lin}}\right|_{2}^{2}}",
+            "→",
+            _LAZY,
+            (_NTK, *_LIMIT, _CENTRED),
+        ),
+        statement=lambda: constant(1),
+        mutants=lambda: (
+            Mutant("half of it happens", constant(2)),
+            Mutant("twice as much happens", constant(_HALF)),
+            Mutant("the opposite happens", constant(-1)),
+        ),
+        observable=Observable.PATHWISE_RATIO,
+        rests_on=("lazy.pathwise",),
     ),
     _rate(
         "lazy.standard-outputs",

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from derive.claim import Claim, Observable
+from derive.claim import Claim, Kind, Observable
 from derive.lecture import CLAIMS
 from derive.record import claim_record, typeset
 from verify import real_data
+from verify.checks.exhibits import exhibited
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
 from verify.checks.symbolic import printed, symbolic
@@ -180,15 +181,16 @@ def _sample_blocks(
     return [(block, block_of(ensemble, x, statistics, seed, block)) for block in blocks]
 
 
-def _deterministic(ids: Sequence[str]) -> list[tuple[CheckResult | None, CheckResult | None, dict[str, Any], Any]]:
-    """Return symbolic check, precision check, derivation record and printed result of each claim."""
+def _deterministic(ids: Sequence[str]) -> list[tuple[tuple[CheckResult, ...], dict[str, Any], Any]]:
+    """Return the checks without sampling, the record of what is stated and the printed result of each claim."""
     results = []
     for key in ids:
         claim = CLAIMS[key]
         check, examination = symbolic(claim) if claim.theorem else (None, None)
         record = claim_record(claim, examination)
         as_printed = printed(claim, claim.printed) if claim.printed else None
-        results.append((check, precision(claim), record, as_printed))
+        checks = tuple(c for c in (check, precision(claim), exhibited(claim)) if c is not None)
+        results.append((checks, record, as_printed))
     return results
 
 
@@ -197,7 +199,8 @@ def _task_groups(ids: Sequence[str]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for key in ids:
         claim = CLAIMS[key]
-        group = key.removesuffix("-derivative") if claim.observable is Observable.DUAL else claim.slot or "other"
+        dual = claim.observable is Observable.DUAL
+        group = key.removesuffix("-derivative") if dual else claim.slot or f"section {claim.section}"
         groups.setdefault(group, []).append(key)
     return list(groups.values())
 
@@ -244,9 +247,14 @@ def run(
         deterministic.update(zip(waiting[done], done.result(), strict=True))
         progress("derivations", len(deterministic) / len(keys))
     claims = [_claim_result(CLAIMS[key], deterministic[key], [r for c, r in sampled if c == key]) for key in keys]
-    open_claims = {claim.id for claim in claims if claim.verdict is not Verdict.CONFIRMED}
+    open_claims = {claim.id for claim in claims if claim.verdict not in (Verdict.CONFIRMED, None)}
     claims = [
-        replace(claim, resting=tuple(a for a in CLAIMS.ancestors(claim.id) if a in open_claims)) for claim in claims
+        replace(
+            claim,
+            resting=tuple(a for a in CLAIMS.ancestors(claim.id) if a in open_claims),
+            assuming=tuple(a for a in CLAIMS.ancestors(claim.id) if CLAIMS[a].kind is Kind.ASSUMPTION),
+        )
+        for claim in claims
     ]
     records = [claim.to_json() for claim in claims]
     spent = sum(budget.alpha(*plan.name) for plan in plans) if budget else 0.0
@@ -348,7 +356,7 @@ def _real_data(
 
 
 def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) -> ClaimResult:
-    check, precise, record, as_printed = deterministic
+    checks, record, as_printed = deterministic
     return ClaimResult(
         id=claim.id,
         title=claim.title,
@@ -362,6 +370,8 @@ def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) 
         limits=tuple(record["limits"]),
         derivation=record if claim.theorem else None,
         source=claim.cited.source if claim.cited else None,
-        checks=tuple(c for c in (check, precise, *sampled) if c is not None),
+        not_derived=claim.stated.why if claim.stated else None,
+        unchecked=(claim.stated.unchecked or None) if claim.stated else None,
+        checks=(*checks, *sampled),
         printed=as_printed,
     )

@@ -7,6 +7,7 @@ from derive.lecture import (
     deep_networks,
     ensemble_claims,
     finite_width,
+    kernel_methods,
     linearized,
     nngp,
     ntk,
@@ -15,6 +16,7 @@ from derive.lecture import (
 )
 
 CLAIMS = Registry(
+    kernel_methods.CLAIMS,
     nngp.CLAIMS,
     ntk.CLAIMS,
     linearized.CLAIMS,

@@ -67,7 +67,7 @@ def _bound(key: str, title: str, of: str, wrong: Mapping[str, sp.Expr]) -> Claim
     return Claim(
         id=key,
         title=title,
-        kind=Kind.LIMIT,
+        kind=Kind.RATE,
         section="5.3",
         equation="81",
         status=Status.ASSUMPTION,
@@ -93,7 +93,7 @@ def _rate(
     return Claim(
         id=key,
         title=title,
-        kind=Kind.LEADING_ORDER,
+        kind=Kind.RATE,
         theorem=None,
         cited=Cited(_LEFT[of], "=", _LAZY, (parameterization, *_LIMIT, _CENTRED)),
         statement=lambda: Order(of, power, tight=True),

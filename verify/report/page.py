@@ -53,7 +53,7 @@ def _attention(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             for mutant in check["mutants"]
             if not mutant["killed"] and not mutant["equivalent"]
         ]
-        if claim["verdict"] != "confirmed" or survived:
+        if claim["verdict"] not in ("confirmed", "unchecked") or survived:
             resting = [other["id"] for other in results["claims"] if claim["id"] in other["resting"]]
             found.append({"claim": claim, "survived": survived, "resting": resting})
     return found

@@ -88,6 +88,9 @@ class Plan:
         prediction: what the prediction is, in words.
         interval: of the means of a single part, from moments and alpha, where its values allow one that holds at every
             sample size; else it is that of means of anything.
+        power: of what is followed along widths, whose means are taken: 2 for roots of mean squares.
+        bound: whether the claimed exponent is the largest that is allowed, not the only one.
+        axis: what is fitted, as a picture names it.
     """
 
     claim: str
@@ -104,6 +107,9 @@ class Plan:
     predicted: tuple[float, ...] = ()
     prediction: str = ""
     interval: Callable[..., Interval] | None = None
+    power: float = 2.0
+    bound: bool = False
+    axis: str = "error, relative"
 
     @property
     def out_of_reach(self) -> tuple[PlannedMutant, ...]:

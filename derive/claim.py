@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from derive.exhibit import Exhibit
 from derive.terms import Term
 from derive.theorem import Theorem
 
@@ -22,6 +23,10 @@ class Kind(StrEnum):
     FINITE_WIDTH = "exact at finite width"
     LEADING_ORDER = "leading order in the width"
     LIMIT = "holds in the limit"
+    RATE = "asymptotic rate"
+    DEFINITION = "definition"
+    ASSUMPTION = "modelling assumption"
+    REMARK = "remark"
 
 
 class Status(StrEnum):
@@ -53,6 +58,11 @@ class Observable(StrEnum):
     OUTPUT_LAW = "distribution function of an output on one hidden layer"
     ONE_INPUT_LAW = "empirical kernels of deep networks at one input, exact at every width"
     COEFFICIENT = "coefficients of 1/N of the empirical kernels of deep networks"
+    TRAINED_MEAN = "mean of the outputs of trained networks"
+    TRAINED_COVARIANCE = "covariance of the outputs of trained networks"
+    LAZINESS = "what training does to networks and their kernels, along widths"
+    STANDARD_LAZINESS = "the same in standard parameterization"
+    PATHWISE_RATIO = "path-wise prediction of what training does, over what happens"
     DUAL = "Gaussian mean of a product of activations"
     FLOW = "linear models in training, and Gaussian processes given data"
 
@@ -77,12 +87,15 @@ class Printed:
     Attributes:
         latex: the printed formula in the project's notation.
         correction: what is right, in words.
-        evaluate: returns the printed right side as a term, or raises IllTyped when it has no meaning.
+        evaluate: returns the printed right side as a term, or raises IllTyped when it has no meaning; None where an
+            exhibit of the claim evaluates it.
+        why: why it is wrong, in one line.
     """
 
     latex: str
     correction: str
-    evaluate: Callable[[], Term]
+    evaluate: Callable[[], Term] | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,21 @@ class Cited:
 
 
 @dataclass(frozen=True, slots=True)
+class Stated:
+    """What is told of a statement in which there is nothing to derive: a definition, an assumption, a remark.
+
+    Attributes:
+        why: why nothing is derived.
+        assumptions: under which it holds.
+        unchecked: why it cannot be checked either; "" if it is.
+    """
+
+    why: str
+    assumptions: tuple[str, ...] = ()
+    unchecked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A statement with everything needed to derive, check and report it.
 
@@ -111,13 +139,16 @@ class Claim:
         title: what it says, in words.
         section, equation: where the lecture has it; None beyond it.
         status: how it stands as printed; None beyond the lecture.
-        theorem: derives it; None for a statement that is cited.
+        theorem: derives it; None for a statement that is cited, or has nothing to derive.
         statement: the right side as the source has it, corrected where ``printed`` says so.
         derived: the term of the theorem that must equal the statement.
         mutants: wrong variants.
         observable: what of it can be measured, or None.
         rests_on: ids of claims that the derivation uses.
-        cited: its source, if it is not derived.
+        cited: its source, if it is taken from there instead of being derived.
+        stated: why nothing is derived, if it is neither derived nor cited.
+        unstated: what the lecture assumes without saying so, beyond what the derivation lists.
+        exhibits: the statement, and wrong variants, at concrete numbers.
         slot: the right side of the kernel recursion, or the finite-width law, that the statement is; "" if neither.
     """
 
@@ -134,21 +165,29 @@ class Claim:
     rests_on: tuple[str, ...] = ()
     printed: Printed | None = None
     cited: Cited | None = None
+    stated: Stated | None = None
+    unstated: tuple[str, ...] = ()
+    exhibits: Callable[[], tuple[Exhibit, ...]] = tuple
     slot: str = ""
     derived: Callable[[Theorem], Term] = lambda theorem: theorem.rhs
 
     def __post_init__(self) -> None:
-        if (self.theorem is None) == (self.cited is None):
-            raise ValueError(f"expected a theorem or a source for {self.id}, and not both")
+        if sum(way is not None for way in (self.theorem, self.cited, self.stated)) != 1:
+            raise ValueError(f"expected one of a theorem, a source and a reason to have neither for {self.id}")
+
+    def planted(self) -> tuple[str, ...]:
+        """Return the names of all wrong variants, those at concrete numbers too."""
+        exhibited = (name for exhibit in self.exhibits() for name in exhibit.wrong)
+        return tuple(dict.fromkeys((*(mutant.name for mutant in self.mutants()), *exhibited)))
 
     def proven(self) -> Theorem:
         """Return the theorem.
 
         Raises:
-            TypeError: if the statement is cited.
+            TypeError: if there is none.
         """
         if self.theorem is None:
-            raise TypeError(f"the claim {self.id} is cited, it has no theorem")
+            raise TypeError(f"the claim {self.id} is {'cited' if self.cited else 'stated'}, it has no theorem")
         return self.theorem()
 
 

@@ -75,22 +75,30 @@ def theorem_record(theorem: Theorem, name: str, title: str, examination: Examina
 
 
 def claim_record(claim: Claim, examination: Examination | None) -> dict[str, Any]:
-    """Return the record of what a claim states: its theorem, or the citation where there is none.
+    """Return the record of what a claim states: its theorem, or the statement alone where there is none.
 
     Args:
         claim: the claim.
         examination: as of :func:`theorem_record`.
     """
-    if claim.cited is None:
-        return theorem_record(claim.proven(), claim.id, claim.title, examination)
-    right, arrow = typeset(claim.statement()), r"\to" if claim.cited.relation == "→" else "="
-    whole = f"{claim.cited.left} {arrow} {right['latex']}"
+    if claim.theorem:
+        record = theorem_record(claim.proven(), claim.id, claim.title, examination)
+    else:
+        record = {"name": claim.id, "title": claim.title, "limits": [], **_stated(claim)}
+    record["assumptions"] = [*record["assumptions"], *claim.unstated]
+    return record
+
+
+def _stated(claim: Claim) -> dict[str, Any]:
+    """Return the relation, the statement and the assumptions of a claim without a theorem."""
+    if claim.stated:
+        return {"relation": "", "statement": typeset(claim.statement()), "assumptions": list(claim.stated.assumptions)}
+    assert claim.cited  # every claim is one of the three
+    arrow = r"\to" if claim.cited.relation == "→" else "="
+    whole = f"{claim.cited.left} {arrow} {latex(claim.statement())}"
     return {
-        "name": claim.id,
-        "title": claim.title,
         "relation": claim.cited.relation,
         "statement": {"latex": whole, "text": plain(whole)},
         "assumptions": list(claim.cited.assumptions),
-        "limits": [],
         "source": claim.cited.source,
     }

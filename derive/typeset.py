@@ -10,7 +10,8 @@ from derive import notation
 from derive.activations import Activation
 from derive.duals.series import HermiteSeries
 from derive.duals.theorems import ClosedForm, GaussianMean
-from derive.laws import GaussianProcess, Law, Quantity
+from derive.exhibit import Formula
+from derive.laws import GaussianProcess, Law, Order, Quantity
 from derive.moments import Moment
 from derive.operators import THETA_HAT, TRAINING, Letter, Operator, Pieces, slot
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Term
@@ -41,8 +42,13 @@ def latex(term: Term) -> str:
             return rf"\mathrm{{law}}\left({_atom(variable, {})}{condition}\right)"
         case GaussianProcess(covariance):
             return rf"\mathcal{{GP}}\left(0,\; {latex(covariance)}\right)"
+        case Formula(source):
+            return source
         case Quantity(_, symbol, factor):
             return symbol if factor == 1 else rf"{sympy_latex(factor)}\,{symbol}"
+        case Order(_, power, tight):
+            size = "1" if power == 0 else f"N^{{{power}}}"
+            return ("C" if power == 0 else rf"C\,{size}") if tight else rf"\mathcal{{O}}({size})"
         case Operator():
             return _operator(term)
         case Moment():
@@ -73,11 +79,31 @@ def text(term: Term) -> str:
 
 
 _ONE_ARGUMENT = {"sqrt": "√{}", "hat": "{}\u0302", "dot": "{}\u0307"}
-_DROPPED = {"left", "right", "middle", ",", ";", "!", "mathbb", "mathcal", "mathrm", "operatorname"}
+_DROPPED = {
+    "left",
+    "right",
+    "middle",
+    ",",
+    ";",
+    "!",
+    "quad",
+    "qquad",
+    "mathbb",
+    "mathcal",
+    "mathrm",
+    "mathbf",
+    "operatorname",
+    "text",
+}
+_SPACES = {",", ";", "quad", "qquad"}
 _LETTERS = {
     "Theta": "Θ", "phi": "φ", "sigma": "σ", "delta": "δ", "lambda": "λ", "eta": "η", "theta": "θ", "omega": "ω",
     "partial": "∂", "pi": "π", "sum": "Σ", "infty": "∞", "ge": "≥", "rho": "ρ", "Phi": "Φ", "alpha": "α", "gamma": "γ",
     "tau": "τ", "top": "ᵀ", "cdot": "·", "to": "→", "le": "≤", "Delta": "Δ", "epsilon": "ε",
+    "times": "×", "in": "∈", "mu": "μ",
+    "forall": "∀", "sim": "~", "ne": "≠", "otimes": "⊗", "perp": "⊥", "dots": "…", "ldots": "…", "Sigma": "Σ",
+    "implies": "⟹", "iff": "⟺", "equiv": "≡", "star": "*", "nabla": "∇", "|": "‖", "Omega": "Ω", "beta": "β",
+    "ell": "ℓ", "int": "∫", "prod": "∏", "propto": "∝", "circ": "∘", "mid": "|",
 }  # fmt: skip
 
 
@@ -96,7 +122,7 @@ def plain(source: str) -> str:
                 argument, position = _group(source, position)
                 result += _ONE_ARGUMENT[name].format(_enclosed(argument) if name == "sqrt" else argument)
             elif name in _DROPPED:
-                result += " " if name in {",", ";"} else ""
+                result += " " if name in _SPACES else ""
             else:
                 result += _LETTERS.get(name, name)
         elif letter in "^_":

@@ -41,17 +41,20 @@ _SEARCHED = np.linspace(0.0, 6.0, 601)[1:]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Unit:
-    """The values of phi^2 at one or two inputs on a Gaussian rule: shapes (n_points, n_nodes) and (n_nodes,)."""
+    """The values of phi^2 at one or two inputs on a Gaussian rule: shapes (n_points, n_nodes) and (n_nodes,).
+
+    ``per_unit`` and ``bias`` are the variances s_w^2 and s_b^2.
+    """
 
     squares: FloatArray
     weights: FloatArray
-    sigma_w: float
-    sigma_b: float
+    per_unit: float
+    bias: float
 
     def log_mean(self, s: FloatArray, width: float) -> FloatArray:
         """Return log E exp(-s . K) for each row of s, shape (any, n_points); at infinite width that of the limit."""
-        exponents = s @ self.squares * self.sigma_w**2
-        constant = self.sigma_b**2 * s.sum(axis=1)
+        exponents = s @ self.squares * self.per_unit
+        constant = self.bias * s.sum(axis=1)
         if math.isinf(width):
             return np.asarray(-constant - exponents @ self.weights)
         below_one = np.expm1(-exponents / width) @ self.weights
@@ -71,13 +74,14 @@ def _units(net: MLP, x: ArrayLike, width: float, pairs: bool) -> tuple[tuple[_Un
 @lru_cache(maxsize=8)
 def _on_rules(net: MLP, x: bytes, shape: tuple[int, ...], pairs: bool) -> tuple[tuple[_Unit, ...], ...]:
     """Return the units, which do not depend on the width that laws are asked for at."""
-    state, (row,), scales = first_layer(net, np.frombuffer(x).reshape(shape))[0], net.activations, net.scales[1]
+    state, (row,) = first_layer(net, np.frombuffer(x).reshape(shape))[0], net.activations
+    variances = np.square(net.scales[1])
     phi, _ = lowered_activation(row)
     result = []
     for i in range(len(state.a)):
         roots = [first_root(state, i, j) for j in range(i + 1)] if pairs else [first_root(state, i, i)]
         rules = [gaussian_nodes(row, root) if pairs else gaussian_nodes(row, root, _STEP) for root in roots]
-        result.append(tuple(_Unit(phi(rule.z) ** 2, rule.weights, *scales) for rule in rules))
+        result.append(tuple(_Unit(phi(rule.z) ** 2, rule.weights, *variances) for rule in rules))
     return tuple(result)
 
 
@@ -115,10 +119,10 @@ def cosine_covariance(net: MLP, x: ArrayLike, width: float, frequencies: FloatAr
         for j, unit in enumerate(row):
             s = np.array([frequencies[i], frequencies[j]]) ** 2 / 2
             squares = unit.squares if len(unit.squares) == 2 else np.repeat(unit.squares, 2, axis=0)
-            below_one = np.expm1(-(unit.sigma_w**2) / width * s[:, None] * squares)
+            below_one = np.expm1(-unit.per_unit / width * s[:, None] * squares)
             first, second = below_one @ unit.weights
             spread = (below_one[0] - first) * (below_one[1] - second) @ unit.weights
-            together = -(unit.sigma_b**2) * s.sum() + width * (np.log1p(first) + np.log1p(second))
+            together = -unit.bias * s.sum() + width * (np.log1p(first) + np.log1p(second))
             ratio = width * np.log1p(spread / ((1 + first) * (1 + second)))
             result[i, j] = result[j, i] = np.exp(together) * np.expm1(ratio)
     return result
@@ -169,7 +173,7 @@ def _largest(unit: _Unit, width: float) -> float:
 
 def _deviation(unit: _Unit) -> float:
     """Return the standard deviation of an output."""
-    return math.sqrt(unit.sigma_b**2 + unit.sigma_w**2 * float(unit.squares[0] @ unit.weights))
+    return math.sqrt(unit.bias + unit.per_unit * float(unit.squares[0] @ unit.weights))
 
 
 def _transform(unit: _Unit, width: float) -> tuple[FloatArray, FloatArray]:

@@ -365,7 +365,7 @@ def _known(ids: Sequence[str]) -> tuple[str, ...]:
     """Return the ids of claims in the registry's order, each once; all if none are given, ``topic.*`` for a topic."""
     from derive.lecture import CLAIMS
 
-    topics = sorted({f"{key.partition('.')[0]}.*" for key in CLAIMS if "." in key})
+    topics = sorted({f"{key.partition('.')[0]}.*" for key in CLAIMS if "." in key and not key.startswith("sec")})
     for pattern in ids:
         if pattern.endswith("*") and pattern not in topics:  # no expression ends like this either
             raise UserError(f"expected the id of a claim or one of {', '.join(topics)}, got {pattern!r}")

@@ -10,6 +10,8 @@ from derive.typeset import plain
 from verify.verdict import Verdict, combine
 
 SCHEMA = 1
+UNCHECKED = "unchecked"
+"""What stands in place of a verdict where nothing can check a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class PrintedResult:
     latex: str
     counterexample: str
     correction: str
+    why: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record."""
@@ -171,12 +174,20 @@ class PrintedResult:
             "statement": {"latex": self.latex, "text": plain(self.latex)},
             "counterexample": self.counterexample,
             "correction": self.correction,
+            "why": self.why,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """What a run found about a claim."""
+    """What a run found about a claim.
+
+    Attributes:
+        resting: what it rests on, directly or not, and is not confirmed.
+        assuming: assumptions of the lecture that it rests on, directly or not.
+        not_derived: why there is nothing to derive, if there is not.
+        unchecked: why nothing can check it, if nothing can.
+    """
 
     id: str
     title: str
@@ -192,11 +203,19 @@ class ClaimResult:
     checks: tuple[CheckResult, ...]
     printed: PrintedResult | None
     source: str | None = None
+    not_derived: str | None = None
+    unchecked: str | None = None
     resting: tuple[str, ...] = field(default=())
+    assuming: tuple[str, ...] = field(default=())
 
     @property
-    def verdict(self) -> Verdict:
-        """Return the verdict over all checks; a wrong statement that was not refuted as printed leaves it open."""
+    def verdict(self) -> Verdict | None:
+        """Return the verdict over all checks; a wrong statement that was not refuted as printed leaves it open.
+
+        None for a statement that nothing can check; ``unchecked`` says why.
+        """
+        if self.unchecked:
+            return None
         verdicts = [check.verdict for check in self.checks]
         if self.printed is not None and self.printed.verdict is not Verdict.REFUTED:
             verdicts.append(Verdict.INCONCLUSIVE)
@@ -212,13 +231,16 @@ class ClaimResult:
             "kind": self.kind,
             "statement": self.statement,
             "status_as_printed": self.status_as_printed,
-            "verdict": str(self.verdict),
+            "verdict": UNCHECKED if self.verdict is None else str(self.verdict),
+            "unchecked": self.unchecked,
             "rests_on": list(self.rests_on),
             "resting": list(self.resting),
+            "assuming": list(self.assuming),
             "assumptions": list(self.assumptions),
             "limits": list(self.limits),
             "derivation": self.derivation,
             "source": self.source,
+            "not_derived": self.not_derived,
             "checks": [check.to_json() for check in self.checks],
             "printed": None if self.printed is None else self.printed.to_json(),
         }

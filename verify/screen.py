@@ -15,12 +15,13 @@ from rich.text import Text
 from derive.activations import ACTIVATIONS, Activation
 from derive.claim import Claim
 from derive.duals.theorems import GAUSSIAN_PAIR, ClosedForm
+from derive.exhibit import shown
 from derive.typeset import latex, plain, sympy_latex
 from verify.report.words import interval, number, plural
 
 WIDE = 96
 """Columns from which the list of claims has a column for what each rests on."""
-COLOURS = {"confirmed": "green", "refuted": "bold red", "inconclusive": "yellow"}
+COLOURS = {"confirmed": "green", "refuted": "bold red", "inconclusive": "yellow", "unchecked": "dim"}
 BEYOND = "beyond the lecture"
 
 
@@ -80,14 +81,20 @@ def claim_page(
     yield from _part("Rests on", [", ".join(claim.rests_on)] if claim.rests_on else [])
     if claim.cited:
         yield from _part("Not derived here", [f"source: {claim.cited.source}"])
+    elif claim.stated:
+        yield from _part("Nothing to derive", [claim.stated.why])
+        yield from _part("Cannot be checked", filter(None, [claim.stated.unchecked]))
     else:
         yield from _derivation(record)
+    yield from _part("On concrete numbers", [f"{e.setting}: {shown(e.left)}" for e in claim.exhibits()])
     if as_printed is not None:
         yield Text("\nAs the lecture prints it", "bold")
         yield _indented(Text(as_printed["statement"]["text"]))
         yield _indented(_verdict(as_printed["verdict"], f": {as_printed['counterexample']}"))
         yield _indented(Text(f"instead: {as_printed['correction']}"))
-    yield from _part("Planted errors that every check must catch", [mutant.name for mutant in claim.mutants()])
+        if as_printed["why"]:
+            yield _indented(Text(f"because {as_printed['why']}"))
+    yield from _part("Planted errors that every check must catch", claim.planted())
     yield Text("\nLast verdict", "bold")
     for line in last:
         yield _indented(line)

@@ -11,20 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from derive.claim import Claim, Observable
+from derive.claim import Claim, Kind, Observable
 from derive.lecture import CLAIMS
 from derive.record import claim_record, typeset
+from verify import real_data
+from verify.checks.exhibits import exhibited
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
 from verify.checks.symbolic import printed, symbolic
-from verify.ensembles import Ensemble, Statistic, sample_block
+from verify.ensembles import Ensemble, Statistic
 from verify.error_budget import ErrorBudget
 from verify.inputs import Inputs
-from verify.planning import SIGMA_B, SIGMA_W, Plan
+from verify.planning import SIGMA_B, SIGMA_W, Part, Plan
 from verify.plans import plans_for
 from verify.record import SCHEMA, CheckResult, ClaimResult
 from verify.statistics import Moments
 from verify.store import BlockStore, environment, specification, versions
+from verify.trained_ensembles import TrainedEnsemble, block_of
 from verify.verdict import Verdict
 
 FALSE_ALARMS = 1e-6
@@ -66,7 +69,8 @@ Progress = Callable[[str, float], None]
 Place = tuple[Ensemble, int]
 """An ensemble and the number of one of its statistics."""
 _BLOCKS_OF_A_TASK = 8
-"""A unit of work and of what is written at once: some tenths of a second (chosen)."""
+"""A unit of work and of what is written at once, or a single block where networks are trained: some tenths of a second
+(chosen)."""
 _TASKS_AHEAD = 512
 """Tasks handed over and not yet kept: enough for a cluster, few enough for the memory (chosen)."""
 
@@ -99,10 +103,10 @@ class _Ensembles:
     until: int = 0
     specifications: dict[Place, str] = field(default_factory=dict)
 
-    def places(self, plan: Plan) -> tuple[Place, ...]:
+    def places(self, parts: Sequence[Part]) -> tuple[Place, ...]:
         """Return where the moments of each part of a plan are found, registering its statistics."""
         found = []
-        for part in plan.parts:
+        for part in parts:
             kept = self.statistics.setdefault(part.ensemble, [])
             if not any(s.same_as(part.statistic) for s in kept):
                 kept.append(part.statistic)
@@ -138,8 +142,9 @@ class _Ensembles:
                     tasks.setdefault(missing, []).append(block)
             for missing, numbers in tasks.items():
                 statistics = tuple(self.statistics[ensemble][n] for _, n in missing)
-                for first in range(0, len(numbers), _BLOCKS_OF_A_TASK):
-                    chunk = numbers[first : first + _BLOCKS_OF_A_TASK]
+                size = 1 if isinstance(ensemble, TrainedEnsemble) else _BLOCKS_OF_A_TASK
+                for first in range(0, len(numbers), size):
+                    chunk = numbers[first : first + size]
                     future = executor.submit(_sample_blocks, ensemble, self.inputs.x, statistics, self.seed, chunk)
                     waiting[future] = list(missing)
             self._merge(wanted)
@@ -173,18 +178,19 @@ class _Ensembles:
 def _sample_blocks(
     ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, blocks: Sequence[int]
 ) -> list[tuple[int, tuple[Moments, ...]]]:
-    return [(block, sample_block(ensemble, x, statistics, seed, block)) for block in blocks]
+    return [(block, block_of(ensemble, x, statistics, seed, block)) for block in blocks]
 
 
-def _deterministic(ids: Sequence[str]) -> list[tuple[CheckResult | None, CheckResult | None, dict[str, Any], Any]]:
-    """Return symbolic check, precision check, derivation record and printed result of each claim."""
+def _deterministic(ids: Sequence[str]) -> list[tuple[tuple[CheckResult, ...], dict[str, Any], Any]]:
+    """Return the checks without sampling, the record of what is stated and the printed result of each claim."""
     results = []
     for key in ids:
         claim = CLAIMS[key]
         check, examination = symbolic(claim) if claim.theorem else (None, None)
         record = claim_record(claim, examination)
         as_printed = printed(claim, claim.printed) if claim.printed else None
-        results.append((check, precision(claim), record, as_printed))
+        checks = tuple(c for c in (check, precision(claim), exhibited(claim)) if c is not None)
+        results.append((checks, record, as_printed))
     return results
 
 
@@ -193,7 +199,8 @@ def _task_groups(ids: Sequence[str]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for key in ids:
         claim = CLAIMS[key]
-        group = key.removesuffix("-derivative") if claim.observable is Observable.DUAL else claim.slot or "other"
+        dual = claim.observable is Observable.DUAL
+        group = key.removesuffix("-derivative") if dual else claim.slot or f"section {claim.section}"
         groups.setdefault(group, []).append(key)
     return list(groups.values())
 
@@ -232,14 +239,22 @@ def run(
         plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution, tier.widest))
     budget = ErrorBudget.share(FALSE_ALARMS, [plan.name for plan in plans]) if plans else None
     sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress, store)
+    pictures = []
+    if any(CLAIMS[key].observable in (Observable.TRAINED_MEAN, Observable.TRAINED_COVARIANCE) for key in keys):
+        pictures = _real_data(tier, seed, inputs, executor, progress, store)
     deterministic: dict[str, Any] = {}
     for done in as_completed(waiting):
         deterministic.update(zip(waiting[done], done.result(), strict=True))
         progress("derivations", len(deterministic) / len(keys))
     claims = [_claim_result(CLAIMS[key], deterministic[key], [r for c, r in sampled if c == key]) for key in keys]
-    open_claims = {claim.id for claim in claims if claim.verdict is not Verdict.CONFIRMED}
+    open_claims = {claim.id for claim in claims if claim.verdict not in (Verdict.CONFIRMED, None)}
     claims = [
-        replace(claim, resting=tuple(a for a in CLAIMS.ancestors(claim.id) if a in open_claims)) for claim in claims
+        replace(
+            claim,
+            resting=tuple(a for a in CLAIMS.ancestors(claim.id) if a in open_claims),
+            assuming=tuple(a for a in CLAIMS.ancestors(claim.id) if CLAIMS[a].kind is Kind.ASSUMPTION),
+        )
+        for claim in claims
     ]
     records = [claim.to_json() for claim in claims]
     spent = sum(budget.alpha(*plan.name) for plan in plans) if budget else 0.0
@@ -266,6 +281,7 @@ def run(
         },
         "budget": {"total": FALSE_ALARMS, "safety": budget.safety if budget else 1.0, "spent": spent, "checks": shares},
         "claims": records,
+        "real_data": pictures,
     }
 
 
@@ -281,7 +297,7 @@ def _sampled(
 ) -> list[tuple[str, CheckResult]]:
     """Return the result of every plan, looking at doubling samples until all are decided or the tier is used up."""
     ensembles = _Ensembles(inputs, seed, store or _in_memory())
-    places = [ensembles.places(plan) for plan in plans]
+    places = [ensembles.places(plan.parts) for plan in plans]
     results: dict[int, CheckResult] = {}
     sampled = 0
     for look in range(tier.looks):
@@ -296,9 +312,10 @@ def _sampled(
         sampled = blocks.stop
         needed = list(dict.fromkeys(place for n in undecided for place in places[n]))
         stage = f"sampling, look {look + 1}: {len(plans) - len(undecided)} of {len(plans)} checks decided"
-        progress(stage, 0.0)
-        for fraction in ensembles.sample(executor, needed, blocks):
-            progress(stage, fraction)
+        for what, some in _stages(needed, len(blocks)):
+            progress(stage + what, 0.0)
+            for fraction in ensembles.sample(executor, some, blocks):
+                progress(stage + what, fraction)
         for n in undecided:
             assert budget is not None  # there are plans, so there is a budget
             moments = tuple(ensembles.totals[place] for place in places[n])
@@ -306,8 +323,40 @@ def _sampled(
     return [(plan.claim, results[n]) for n, plan in enumerate(plans)]
 
 
+def _stages(needed: Sequence[Place], blocks: int) -> Iterator[tuple[str, list[Place]]]:
+    """Yield what is sampled one after another, with words: networks that are trained, ensemble by ensemble, last."""
+    if sampled := [place for place in needed if not isinstance(place[0], TrainedEnsemble)]:
+        yield "", sampled
+    trained = dict.fromkeys(ensemble for ensemble, _ in needed if isinstance(ensemble, TrainedEnsemble))
+    for ensemble in trained:
+        what = f", training {blocks * ensemble.block_size} networks of width {ensemble.widths[0]}"
+        yield f"{what} on {ensemble.problem}", [place for place in needed if place[0] == ensemble]
+
+
+_BLOCKS_OF_A_PICTURE = 8
+"""How many fewer blocks a picture on real data has than a first look; chosen."""
+
+
+def _real_data(
+    tier: Tier, seed: int, inputs: Inputs, executor: Executor, progress: Progress, store: BlockStore | None
+) -> list[dict[str, Any]]:
+    """Return what networks of growing width do on real data, problem by problem; a picture that decides nothing."""
+    ensembles = _Ensembles(inputs, seed, store or _in_memory())
+    blocks, records = range(max(1, tier.first_blocks // _BLOCKS_OF_A_PICTURE)), []
+    for name in real_data.PROBLEMS:
+        found = []
+        for parts in real_data.parts(name, tier.widest):
+            places = ensembles.places(parts)
+            for what, _ in _stages(places, len(blocks)):
+                for fraction in ensembles.sample(executor, places, blocks):
+                    progress(f"real data{what}", fraction)
+            found.append([ensembles.totals[place] for place in places])
+        records.append(real_data.record(name, tier.widest, found))
+    return records
+
+
 def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) -> ClaimResult:
-    check, precise, record, as_printed = deterministic
+    checks, record, as_printed = deterministic
     return ClaimResult(
         id=claim.id,
         title=claim.title,
@@ -321,6 +370,8 @@ def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) 
         limits=tuple(record["limits"]),
         derivation=record if claim.theorem else None,
         source=claim.cited.source if claim.cited else None,
-        checks=tuple(c for c in (check, precise, *sampled) if c is not None),
+        not_derived=claim.stated.why if claim.stated else None,
+        unchecked=(claim.stated.unchecked or None) if claim.stated else None,
+        checks=(*checks, *sampled),
         printed=as_printed,
     )

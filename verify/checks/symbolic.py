@@ -14,6 +14,7 @@ from derive.lecture import CLAIMS
 from derive.operators import IllTyped
 from derive.terms import Term
 from derive.theorem import StepRefuted, Theorem
+from verify.checks.exhibits import printed_in
 from verify.record import CheckResult, MutantResult, PrintedResult
 from verify.verdict import Verdict
 
@@ -48,10 +49,15 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
 
 def claims_with_right_side(term: Term, but: str) -> tuple[str, ...]:
     """Return the ids of the other claims whose derivation ends in the same term: what the machine finds to be equal."""
+    is_dual = CLAIMS[but].observable is Observable.DUAL
     return tuple(
         key
         for key, claim in CLAIMS.items()
-        if key != but and claim.theorem and claim.derived(claim.proven()).key == term.key
+        # duals end in terms of their own kinds, and to derive them all takes seconds
+        if key != but
+        and claim.theorem
+        and (claim.observable is Observable.DUAL) == is_dual
+        and claim.derived(claim.proven()).key == term.key
     )
 
 
@@ -87,14 +93,15 @@ def _result(verdict: Verdict, instances: int, note: str, mutants: tuple[MutantRe
 
 def printed(claim: Claim, as_printed: Printed) -> PrintedResult:
     """Return what becomes of a statement as the lecture prints it: refuted by an instance, or as ill-typed."""
+    if as_printed.evaluate is None:
+        return printed_in(claim.exhibits(), as_printed)
     theorem = claim.proven()
     try:
         wrong = as_printed.evaluate()
+        found = counterexample(claim.statement(), wrong, theorem.model)
     except IllTyped as error:
-        return PrintedResult(Verdict.REFUTED, as_printed.latex, f"ill-typed: {error}", as_printed.correction)
-    where = counterexample(claim.statement(), wrong, theorem.model)
-    if where is None:
-        return PrintedResult(
-            Verdict.INCONCLUSIVE, as_printed.latex, "no instance tells it apart", as_printed.correction
-        )
-    return PrintedResult(Verdict.REFUTED, as_printed.latex, where, as_printed.correction)
+        found = f"ill-typed: {error}"
+    verdict = Verdict.INCONCLUSIVE if found is None else Verdict.REFUTED
+    return PrintedResult(
+        verdict, as_printed.latex, found or "no instance tells it apart", as_printed.correction, as_printed.why
+    )

@@ -13,7 +13,7 @@ from verify.report.words import clipped
 _BOX = (168.0, 58.0)
 _GAP = (18.0, 36.0)
 _PER_ROW = 5
-_MARKS = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?", "absent": "·"}
+_MARKS = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?", "unchecked": "–", "absent": "·"}
 _ABSENT: Mapping[str, Any] = {
     "equation": None,
     "title": "not in this run",

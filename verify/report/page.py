@@ -8,6 +8,7 @@ from verify.report.environment import html_environment
 from verify.report.files import write_whole
 from verify.report.graph import claim_graph
 from verify.report.plots import convergence_plot, forest_plot, legend_keys
+from verify.report.training import rate_table, real_data_views
 from verify.report.words import VERDICTS
 
 _SCHEMA = 1
@@ -52,7 +53,7 @@ def _attention(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             for mutant in check["mutants"]
             if not mutant["killed"] and not mutant["equivalent"]
         ]
-        if claim["verdict"] != "confirmed" or survived:
+        if claim["verdict"] not in ("confirmed", "unchecked") or survived:
             resting = [other["id"] for other in results["claims"] if claim["id"] in other["resting"]]
             found.append({"claim": claim, "survived": survived, "resting": resting})
     return found
@@ -103,6 +104,8 @@ def write_report(results: Mapping[str, Any], directory: Path) -> Path:
             count=_count(results),
             attention=_attention(results),
             digits=_digits(results),
+            rates=rate_table(results["claims"]),
+            real_data=real_data_views(results),
             graph=claim_graph(results["claims"]) if results["claims"] else None,
         )
     )

@@ -8,11 +8,12 @@ _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 _ABSENT = "\N{EN DASH}"
 
-VERDICTS = ("confirmed", "refuted", "inconclusive")
+VERDICTS = ("confirmed", "refuted", "inconclusive", "unchecked")
 
 KINDS = {
     "symbolic": "by computer algebra",
     "precision": "against high-precision integration",
+    "exhibit": "on concrete numbers, each side by a path of its own",
     "monte_carlo": "on sampled networks",
     "convergence": "as the width grows",
 }

@@ -14,6 +14,7 @@ from typing import Any
 import sympy as sp
 
 from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.lecture import gaussian_process_exhibits
 from derive.lecture.ensemble_claims import INVERSE, collapsed_statement, mean_statement
 from derive.lecture.trained_ensembles import (
     FLOW_LIMIT,
@@ -207,6 +208,7 @@ _ONE_ARGUMENT = Printed(
     latex=r"k(x, x) - K(x, \mathcal{X})\, K(\mathcal{X}, \mathcal{X})^{-1}\, K(\mathcal{X}, x)",
     correction="a covariance has two arguments: K(x,x') - K(x,X) K⁻¹ K(X,x')",
     evaluate=printed_covariance,
+    why="one argument gives the variance at each input, and the covariance between inputs not at all",
 )
 
 
@@ -241,6 +243,8 @@ CLAIMS = (
         theorem=posterior_mean,
         statement=lambda: mean_statement(INVERSE, _K),
         mutants=_mean_mutants,
+        exhibits=gaussian_process_exhibits.posterior,
+        unstated=("K(X,X) is invertible, or else the targets lie in its range",),
     ),
     _claim(
         "eq3",
@@ -252,6 +256,7 @@ CLAIMS = (
         theorem=posterior_covariance,
         statement=lambda: collapsed_statement(INVERSE),
         mutants=_covariance_mutants,
+        exhibits=gaussian_process_exhibits.posterior,
         printed=_ONE_ARGUMENT,
     ),
     _claim(

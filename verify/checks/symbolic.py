@@ -100,7 +100,8 @@ def printed(claim: Claim, as_printed: Printed) -> PrintedResult:
         wrong = as_printed.evaluate()
         found = counterexample(claim.statement(), wrong, theorem.model)
     except IllTyped as error:
-        found = f"ill-typed: {error}"
+        shown = next((where for exhibit in claim.exhibits() if (where := exhibit.as_printed())), None)
+        found = "; ".join(filter(None, (f"ill-typed: {error}", shown)))
     verdict = Verdict.INCONCLUSIVE if found is None else Verdict.REFUTED
     return PrintedResult(
         verdict, as_printed.latex, found or "no instance tells it apart", as_printed.correction, as_printed.why

@@ -125,7 +125,7 @@ def test_a_statement_printed_wrong_is_refuted_where_its_value_differs():
 def test_a_claim_without_theorem_says_why():
     stated = CLAIMS["eq5"]
     assert stated.stated.why
-    assert stated.planted() == ("a column for each input",)
+    assert stated.planted() == ("a column for each input", "the features of one input in all rows")
     with pytest.raises(TypeError, match="the claim eq5 is stated, it has no theorem"):
         stated.proven()
     with pytest.raises(ValueError, match="expected one of a theorem, a source and a reason to have neither"):

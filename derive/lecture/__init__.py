@@ -17,7 +17,6 @@ from derive.lecture import (
 )
 
 CLAIMS = Registry(
-    kernel_methods.CLAIMS,
     nngp.CLAIMS,
     ntk.CLAIMS,
     linearized.CLAIMS,
@@ -25,6 +24,7 @@ CLAIMS = Registry(
     trained_networks.CLAIMS,
     conditioning.CLAIMS,
     gaussian_processes.CLAIMS,
+    kernel_methods.CLAIMS,
     finite_width.CLAIMS,
     outputs.CLAIMS,
     deep_networks.CLAIMS,

@@ -1,7 +1,7 @@
 """Sections 1.1 to 1.3: what a Gaussian process is, and its joint law with data, noisy and noiseless (eqs 1-3).
 
-Covariances of the process with itself and with the data are theorems about the model of section 1. The same laws are held
-against explicit processes ``f(x) = w . phi(x)`` with standard normal w, whose covariances are products of matrices.
+Covariances of the process with itself and with the data are theorems about the model of section 1. The same laws are
+held against explicit processes ``f(x) = w . phi(x)`` with standard normal w, whose covariances are matrix products.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from derive.lecture.trained_ensembles import DESCENT_LIMIT, READOUT, feature_ker
 from derive.lecture.training import F0, F0_TEST, OMEGA, F, Y
 from derive.notation import eigenvalue, learning_rate, same_output, step, time
 from derive.operators import (
-    JACOBIAN_T,
     OTHER,
     TEST,
     TRAINING,
@@ -115,11 +114,6 @@ def _covariance_mutants(slope: Callable[..., Operator]) -> tuple[Mutant, ...]:
     )
 
 
-def printed_parameters() -> Operator:
-    """Return the solution by eq 72 of what eq 65 prints: that a step of gradient descent is the rate of the flow."""
-    return -1 * (word(JACOBIAN_T) @ (flow() @ (word(F0) - word(Y))))
-
-
 def printed_last_layer() -> Operator:
     """Return the difference of both sides of the model of section 5.2.1 as printed.
 
@@ -158,26 +152,6 @@ def _descended(rate: sp.Expr | int = 1) -> Operator:
 _K = feature_kernel(TEST, TRAINING)
 
 CLAIMS = (
-    _claim(
-        "eq65",
-        "The displacement of the parameters by steps of gradient descent, which is not that by its flow",
-        lambda: linearized.parameters(DESCENT),
-        lambda: -1 * (word(JACOBIAN_T) @ (descent() @ (word(F0) - word(Y)))),
-        "5.1",
-        kind=Kind.IDENTITY,
-        status=Status.WRONG,
-        mutants=lambda: (
-            Mutant("the flow", printed_parameters()),
-            Mutant("the rate is doubled", -1 * (word(JACOBIAN_T) @ (descent(2) @ (word(F0) - word(Y))))),
-            Mutant("the parameters ascend", word(JACOBIAN_T) @ (descent() @ (word(F0) - word(Y)))),
-        ),
-        printed=Printed(
-            latex=r"\dot{\omega} = \theta_{t+1} - \theta_{t} = -\eta \nabla_{\theta} f(\mathcal{X}, \theta_{0})^{\top}"
-            r" \nabla_{f_{t}^{\mathrm{lin}}(\mathcal{X})} \mathcal{L}",
-            correction="a rate in time, or a change in one step: the flow decays by e^{-ηλ} where a step leaves 1 - ηλ",
-            evaluate=printed_parameters,
-        ),
-    ),
     _claim(
         "descent.training-outputs",
         "The outputs on the training set after t steps of gradient descent",

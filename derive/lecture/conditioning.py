@@ -14,6 +14,7 @@ from typing import Any
 import sympy as sp
 
 from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.lecture import ensemble_exhibits
 from derive.lecture.ensemble_claims import INVERSE, collapsed_statement, mean_statement
 from derive.lecture.trained_ensembles import (
     FLOW_LIMIT,
@@ -207,6 +208,8 @@ _ONE_ARGUMENT = Printed(
     latex=r"k(x, x) - K(x, \mathcal{X})\, K(\mathcal{X}, \mathcal{X})^{-1}\, K(\mathcal{X}, x)",
     correction="a covariance has two arguments: K(x,x') - K(x,X) K⁻¹ K(X,x')",
     evaluate=printed_covariance,
+    why="an expression in x alone is the variance at each input: for k = exp(-(x-x')²/2) and data at 0 it is 0.632 at "
+    "-1 and at 1, and the covariance of the two, -0.233, is in no such expression",
 )
 
 
@@ -289,7 +292,16 @@ CLAIMS = (
         derived=lambda theorem: theorem.premises[-1].rhs,
         statement=lambda: mean_statement(INVERSE, _K),
         rests_on=("eq77", "eq2"),
-        mutants=_mean_mutants,
+        mutants=lambda: (
+            *_mean_mutants(),
+            Mutant("all layers are trained", mean_statement(INVERSE, theta(TEST))),
+        ),
+        exhibits=ensemble_exhibits.mean_given_targets,
+        unstated=(
+            "training goes on to infinite time, of the last layer alone: networks trained in all layers, or for a "
+            "finite time, follow no posterior of the prior K",
+            "the prior is the kernel of the same network: that of its features, or the NNGP kernel at infinite width",
+        ),
     ),
     _claim(
         "eq80",
@@ -304,6 +316,7 @@ CLAIMS = (
         rests_on=("eq79", "eq3"),
         mutants=_covariance_mutants,
         printed=_ONE_ARGUMENT,
+        exhibits=ensemble_exhibits.covariance_given_targets,
     ),
     _claim(
         "gp.posterior-by-weights",

@@ -8,11 +8,12 @@ from typing import Any
 import sympy as sp
 
 from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
-from derive.lecture import linearized, trained_ensembles
+from derive.lecture import ensemble_exhibits, linearized, ntk, trained_ensembles
 from derive.lecture.linearized import DESCENT, JX, THETA_XX
 from derive.lecture.trained_ensembles import DESCENT_LIMIT, READOUT, feature_kernel, prior, theta
 from derive.lecture.training import F0, F0_TEST, OMEGA, F, Y
-from derive.notation import eigenvalue, learning_rate, same_output, step, time
+from derive.lecture.training import kernel as kernel_between
+from derive.notation import eigenvalue, layer, learning_rate, same_output, step, time, width
 from derive.operators import (
     OTHER,
     TEST,
@@ -25,7 +26,10 @@ from derive.operators import (
     transposed,
     word,
 )
+from derive.terms import Expression, Index, atom, delta
 from derive.theorem import Theorem
+
+_HALF = sp.Rational(1, 2)
 
 INVERSE = Operator(TRAINING, TRAINING, [((), (1 / slot(0), sp.S.Zero))])
 """The inverse on the range, zero on the kernel."""
@@ -90,8 +94,10 @@ def _mean_mutants(slope: Callable[..., Operator], kernel: Letter, others: tuple[
     right = mean_statement(slope(), kernel)
     return (
         Mutant("the rate is doubled", mean_statement(slope(2), kernel)),
+        Mutant("there is a ½ in the exponent", mean_statement(slope(_HALF), kernel)),
         Mutant("the rate is 2 % too large", mean_statement(slope(sp.Rational(51, 50)), kernel)),
         Mutant("the mean has the wrong sign", -1 * right),
+        Mutant("the initial outputs on the training set stay", right - word(kernel) @ (slope() @ word(F0))),
         *(Mutant(f"{x.name} in place of {kernel.name}", mean_statement(slope(), x)) for x in others),
     )
 
@@ -109,6 +115,8 @@ def _covariance_mutants(slope: Callable[..., Operator]) -> tuple[Mutant, ...]:
         Mutant("K stands for Θ in one place", covariance_statement(right, kernel=prior(TEST, TRAINING))),
         Mutant("the rate is doubled in one factor", covariance_statement(right, slope(2))),
         Mutant("the rate is doubled", covariance_statement(slope(2))),
+        Mutant("there is a ½ in the exponent", covariance_statement(slope(_HALF))),
+        Mutant("the exponential is missing in one factor", covariance_statement(right, INVERSE)),
         Mutant("K and the function of Θ are exchanged", covariance_statement(right) + same_output * (left - proper)),
         Mutant("different outputs are correlated", covariance_statement(right).map(lambda g: g / same_output)),
     )
@@ -150,6 +158,21 @@ def _descended(rate: sp.Expr | int = 1) -> Operator:
 
 
 _K = feature_kernel(TEST, TRAINING)
+_DECAY = sp.exp(-learning_rate * eigenvalue * time)
+_SQUARED = function_of_theta((1 - _DECAY) ** 2 / eigenvalue, eigenvalue)
+_NOISY = function_of_theta(1 / (eigenvalue + _HALF), eigenvalue)
+
+
+def _limit_kernel(factor: sp.Expr | int = 1, head: str = "Theta_inf", same: bool = True) -> Expression:
+    """Return the limit of the tangent kernel of two units of layer l."""
+    k, m = (Index(name, width(layer + 1)) for name in ("k", "k'"))
+    statement: Expression = factor * atom(head, at=("x", "x'"), layer=layer)
+    return statement * delta(k, m) if same else statement
+
+
+_FLOW_OF_TIME = "training is gradient flow: the learning rate only scales time"
+_WIDE = "all hidden widths tend to infinity before training begins; the training set is fixed"
+_TO_THE_END = "as printed, with an inverse, K on the training set must be positive definite; as stated here it need not"
 
 CLAIMS = (
     _claim(
@@ -200,12 +223,58 @@ CLAIMS = (
         "5.2",
         kind=Kind.IDENTITY,
         status=Status.WRONG,
+        rests_on=("eq73",),
         mutants=lambda: _mean_mutants(flow, theta(TEST), (prior(TEST, TRAINING), THETA_XX)),
         printed=Printed(
             latex=r"\hat{\Theta}_{0}(x, \mathcal{X})\, \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X})^{-1}"
             r" \left(I - e^{-\eta \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X}) t}\right) \mathcal{Y}",
-            correction="a mean is no random number: its kernel is the limit, not that of one network",
-            evaluate=lambda: mean_statement(flow(), THETA_XX),
+            correction="at infinite width the limit Θ, which is not random; at finite width the mean of the right "
+            "side, since reversing the last layer changes the sign of f₀ and leaves the kernel",
+            why="a mean is a number, but the kernel on the right is that of one random network",
+        ),
+        exhibits=ensemble_exhibits.mean_over_initialization,
+        unstated=(_WIDE,),
+    ),
+    _claim(
+        "sec5.2-moments",
+        "Given the features, the initial outputs have the kernel of the features as covariance, at every width",
+        trained_ensembles.initial_output_covariance,
+        lambda: same_output * word(feature_kernel(TEST, OTHER)),
+        "5.2",
+        kind=Kind.FINITE_WIDTH,
+        status=Status.ASSUMPTION,
+        rests_on=("nngp.kernel-limit",),
+        mutants=lambda: (
+            Mutant("Θ stands for K", same_output * word(kernel_between("Theta_inf", r"\Theta", TEST, OTHER))),
+            Mutant("different outputs are correlated", word(feature_kernel(TEST, OTHER))),
+            Mutant("2 % too large", sp.Rational(51, 50) * same_output * word(feature_kernel(TEST, OTHER))),
+        ),
+        exhibits=ensemble_exhibits.second_moments,
+        unstated=(
+            "over the features too it is the NNGP kernel of the limit: exactly for one hidden layer, else up to 1/N",
+            "the four blocks are those of one covariance, K(X,x) is the transpose of K(x,X)",
+            "readout weights and biases are centred",
+        ),
+    ),
+    Claim(
+        id="sec5.2-limits",
+        title="As all hidden widths grow, the empirical kernels tend to deterministic ones, diagonal in the outputs",
+        section="5.2",
+        equation="",
+        kind=Kind.LIMIT,
+        status=Status.ASSUMPTION,
+        theorem=ntk.ntk_recursion,
+        statement=_limit_kernel,
+        mutants=lambda: (
+            Mutant("the tangent kernel tends to the NNGP kernel", _limit_kernel(head="K")),
+            Mutant("different outputs share their parameters", _limit_kernel(same=False)),
+            Mutant("2 % too large", _limit_kernel(sp.Rational(51, 50))),
+        ),
+        rests_on=("eq36", "nngp.kernel-limit"),
+        exhibits=ensemble_exhibits.shrinking_variance,
+        unstated=(
+            "n is the width of all hidden layers, not the number of training inputs, which is fixed",
+            "NTK parameterization; in standard parameterization the kernel must be divided by the width",
         ),
     ),
     _claim(
@@ -216,7 +285,13 @@ CLAIMS = (
         "5.2",
         kind=Kind.IDENTITY,
         status=Status.HOLDS,
-        mutants=lambda: _covariance_mutants(flow),
+        mutants=lambda: (
+            *_covariance_mutants(flow),
+            Mutant("Θ̂ of one network stands for Θ in one place", covariance_statement(flow(), kernel=THETA_XX)),
+        ),
+        exhibits=ensemble_exhibits.four_terms,
+        rests_on=("sec5.2-moments", "sec5.2-limits"),
+        unstated=(_WIDE,),
     ),
     _claim(
         "ensemble.prior",
@@ -294,10 +369,13 @@ CLAIMS = (
             Mutant("the initial output is missing", word(JX) @ word(OMEGA)),
             Mutant("the displacement has the wrong sign", word(F0_TEST) - word(JX) @ word(OMEGA)),
         ),
+        exhibits=ensemble_exhibits.last_layer,
         printed=Printed(
             latex=r"\hat{y}_{t}(\mathcal{X}, \theta^{L+1}) = \bar{a}(x)^{\top} \theta_{t}^{L+1}",
-            correction="both sides are at the input x",
+            correction="both sides are at the input x; θ^{L+1} is the last layer alone, not all layers up to it, and "
+            "ā(x) holds φ(z^L)/√N and σ_b",
             evaluate=printed_last_layer,
+            why="the left side has a row per training input, the right side is at one input x",
         ),
     ),
     _claim(
@@ -306,24 +384,32 @@ CLAIMS = (
         trained_ensembles.last_layer_prediction,
         lambda: _prediction(_K, flow()),
         "5.2.1",
-        kind=Kind.IDENTITY,
+        kind=Kind.FINITE_WIDTH,
         status=Status.ASSUMPTION,
         rests_on=("sec5.2.1-model",),
+        unstated=(
+            "as printed, with an inverse, K̂ on the training set must be invertible, which takes at least |X| - 1 "
+            "units; as stated here it need not be",
+            _FLOW_OF_TIME,
+        ),
         mutants=lambda: (
             Mutant("Θ stands for K", _prediction(THETA_XX, flow())),
             Mutant("the rate is doubled", _prediction(_K, flow(2))),
+            Mutant("there is a ½ in the exponent", _prediction(_K, flow(_HALF))),
+            Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - _prediction(_K, flow())),
             Mutant("the initial output is missing", _prediction(_K, flow()) - word(F0_TEST)),
         ),
     ),
     _claim(
         "eq76",
-        "The mean prediction when only the last layer is trained",
+        "The mean prediction when only the last layer is trained: given the features at every width, and in the limit",
         trained_ensembles.last_layer_mean,
         lambda: mean_statement(flow(), _K),
         "5.2.1",
-        kind=Kind.IDENTITY,
+        kind=Kind.FINITE_WIDTH,
         status=Status.HOLDS,
         rests_on=("eq75",),
+        unstated=("K is that of the features; at infinite width it is the NNGP kernel",),
         mutants=lambda: _mean_mutants(flow, _K, (theta(TEST),)),
     ),
     _claim(
@@ -335,8 +421,10 @@ CLAIMS = (
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
         rests_on=("eq76",),
+        unstated=(_TO_THE_END,),
         mutants=lambda: (
             Mutant("Θ stands for K", mean_statement(INVERSE, theta(TEST))),
+            Mutant("the targets have noise of variance 1/2", mean_statement(_NOISY, _K)),
             Mutant("the mean has the wrong sign", -1 * mean_statement(INVERSE, _K)),
         ),
     ),
@@ -346,11 +434,13 @@ CLAIMS = (
         trained_ensembles.last_layer_covariance,
         lambda: collapsed_statement(flow(2)),
         "5.2.1",
-        kind=Kind.IDENTITY,
+        kind=Kind.FINITE_WIDTH,
         status=Status.HOLDS,
         rests_on=("eq75",),
+        unstated=("K is that of the features; at infinite width it is the NNGP kernel",),
         mutants=lambda: (
             Mutant("the 2 in the exponent is missing", collapsed_statement(flow())),
+            Mutant("the factor 1 - e^{-ηKt} is squared", collapsed_statement(_SQUARED)),
             Mutant("the correction has the wrong sign", collapsed_statement(flow(2), sign=1)),
             Mutant("Θ stands for K", collapsed_statement(flow(2), kernel=_tangent)),
             Mutant("different outputs are correlated", collapsed_statement(flow(2)).map(lambda g: g / same_output)),
@@ -365,9 +455,12 @@ CLAIMS = (
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
         rests_on=("eq78",),
+        unstated=(_TO_THE_END,),
         mutants=lambda: (
             Mutant("the correction has the wrong sign", collapsed_statement(INVERSE, sign=1)),
             Mutant("Θ stands for K", collapsed_statement(INVERSE, kernel=_tangent)),
+            Mutant("the targets have noise of variance 1/2", collapsed_statement(_NOISY)),
+            Mutant("different outputs are correlated", collapsed_statement(INVERSE).map(lambda g: g / same_output)),
         ),
     ),
 )

@@ -7,11 +7,12 @@ from typing import Any
 
 import sympy as sp
 
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
+from derive.exhibit import Formula
 from derive.lecture import ensemble_exhibits, linearized, ntk, trained_ensembles
-from derive.lecture.linearized import DESCENT, JX, THETA_XX
-from derive.lecture.trained_ensembles import DESCENT_LIMIT, READOUT, feature_kernel, prior, theta
-from derive.lecture.training import F0, F0_TEST, OMEGA, F, Y
+from derive.lecture.linearized import DESCENT, THETA_XX
+from derive.lecture.trained_ensembles import DESCENT_LIMIT, feature_kernel, prior, theta
+from derive.lecture.training import F0, F0_TEST, Y
 from derive.lecture.training import kernel as kernel_between
 from derive.notation import eigenvalue, layer, learning_rate, same_output, step, time, width
 from derive.operators import (
@@ -86,11 +87,14 @@ def collapsed_statement(
     return statement
 
 
-def _tangent(rows: Space, columns: Space) -> Letter:
-    return theta(rows)
+def mean_mutants(slope: Callable[..., Operator], kernel: Letter, others: tuple[Letter, ...]) -> tuple[Mutant, ...]:
+    """Return wrong variants of the mean of trained networks.
 
-
-def _mean_mutants(slope: Callable[..., Operator], kernel: Letter, others: tuple[Letter, ...]) -> tuple[Mutant, ...]:
+    Args:
+        slope: returns the function of Theta that training applies to the targets, for a multiple of the rate.
+        kernel: the kernel between test and training inputs.
+        others: what does not stand for it.
+    """
     right = mean_statement(slope(), kernel)
     return (
         Mutant("the rate is doubled", mean_statement(slope(2), kernel)),
@@ -122,16 +126,6 @@ def _covariance_mutants(slope: Callable[..., Operator]) -> tuple[Mutant, ...]:
     )
 
 
-def printed_last_layer() -> Operator:
-    """Return the difference of both sides of the model of section 5.2.1 as printed.
-
-    Raises:
-        IllTyped: always; one side has a row per training input, the other a row per test input.
-    """
-    difference: Operator = word(F) - word(JX) @ word(READOUT)
-    return difference
-
-
 def _claim(
     key: str, title: str, theorem: Callable[[], Theorem], statement: Callable[[], Operator], section: str, **rest: Any
 ) -> Claim:
@@ -148,19 +142,14 @@ def _claim(
     )
 
 
-def _prediction(kernel: Letter, slope: Operator) -> Operator:
+def prediction_statement(kernel: Letter, slope: Operator) -> Operator:
+    """Return the prediction at test inputs, for the function of the kernel that training applies to the residual."""
     return word(F0_TEST) - word(kernel) @ (slope @ (word(F0) - word(Y)))
 
 
 def _descended(rate: sp.Expr | int = 1) -> Operator:
     power = function_of_theta((1 - rate * learning_rate * eigenvalue) ** step, eigenvalue)
     return word(Y) + power @ (word(F0) - word(Y))
-
-
-_K = feature_kernel(TEST, TRAINING)
-_DECAY = sp.exp(-learning_rate * eigenvalue * time)
-_SQUARED = function_of_theta((1 - _DECAY) ** 2 / eigenvalue, eigenvalue)
-_NOISY = function_of_theta(1 / (eigenvalue + _HALF), eigenvalue)
 
 
 def _limit_kernel(factor: sp.Expr | int = 1, head: str = "Theta_inf", same: bool = True) -> Expression:
@@ -170,9 +159,7 @@ def _limit_kernel(factor: sp.Expr | int = 1, head: str = "Theta_inf", same: bool
     return statement * delta(k, m) if same else statement
 
 
-_FLOW_OF_TIME = "training is gradient flow: the learning rate only scales time"
 _WIDE = "all hidden widths tend to infinity before training begins; the training set is fixed"
-_TO_THE_END = "as printed, with an inverse, K on the training set must be positive definite; as stated here it need not"
 
 CLAIMS = (
     _claim(
@@ -192,27 +179,27 @@ CLAIMS = (
         "descent.outputs",
         "The prediction at any input after t steps of gradient descent, for any Θ, without an inverse",
         lambda: linearized.test_outputs(DESCENT),
-        lambda: _prediction(THETA_XX, descent()),
+        lambda: prediction_statement(THETA_XX, descent()),
         "",
         kind=Kind.IDENTITY,
         rests_on=("eq65", "descent.training-outputs"),
         mutants=lambda: (
-            Mutant("the flow", _prediction(THETA_XX, flow())),
-            Mutant("the rate is doubled", _prediction(THETA_XX, descent(2))),
-            Mutant("the initial output is missing", _prediction(THETA_XX, descent()) - word(F0_TEST)),
+            Mutant("the flow", prediction_statement(THETA_XX, flow())),
+            Mutant("the rate is doubled", prediction_statement(THETA_XX, descent(2))),
+            Mutant("the initial output is missing", prediction_statement(THETA_XX, descent()) - word(F0_TEST)),
         ),
     ),
     _claim(
         "descent.trained-outputs",
         "The prediction after many small enough steps, for any Θ: that of the flow",
         lambda: linearized.final_test_outputs(DESCENT),
-        lambda: _prediction(THETA_XX, INVERSE),
+        lambda: prediction_statement(THETA_XX, INVERSE),
         "",
         kind=Kind.LIMIT,
         rests_on=("descent.outputs",),
         mutants=lambda: (
-            Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - _prediction(THETA_XX, INVERSE)),
-            Mutant("the initial output is missing", _prediction(THETA_XX, INVERSE) - word(F0_TEST)),
+            Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - prediction_statement(THETA_XX, INVERSE)),
+            Mutant("the initial output is missing", prediction_statement(THETA_XX, INVERSE) - word(F0_TEST)),
         ),
     ),
     _claim(
@@ -224,7 +211,7 @@ CLAIMS = (
         kind=Kind.IDENTITY,
         status=Status.WRONG,
         rests_on=("eq73",),
-        mutants=lambda: _mean_mutants(flow, theta(TEST), (prior(TEST, TRAINING), THETA_XX)),
+        mutants=lambda: mean_mutants(flow, theta(TEST), (prior(TEST, TRAINING), THETA_XX)),
         printed=Printed(
             latex=r"\hat{\Theta}_{0}(x, \mathcal{X})\, \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X})^{-1}"
             r" \left(I - e^{-\eta \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X}) t}\right) \mathcal{Y}",
@@ -345,7 +332,7 @@ CLAIMS = (
         kind=Kind.IDENTITY,
         mutants=lambda: (
             Mutant("the flow", mean_statement(flow())),
-            *_mean_mutants(descent, theta(TEST), (prior(TEST, TRAINING),)),
+            *mean_mutants(descent, theta(TEST), (prior(TEST, TRAINING),)),
         ),
     ),
     _claim(
@@ -357,110 +344,22 @@ CLAIMS = (
         kind=Kind.IDENTITY,
         mutants=lambda: (Mutant("the flow", covariance_statement(flow())), *_covariance_mutants(descent)),
     ),
-    _claim(
-        "sec5.2.1-model",
-        "A network of which only the last layer is trained is its linearization, at every width",
-        trained_ensembles.last_layer_is_linear,
-        lambda: word(F0_TEST) + word(JX) @ word(OMEGA),
-        "5.2.1",
-        kind=Kind.IDENTITY,
-        status=Status.TYPO,
-        mutants=lambda: (
-            Mutant("the initial output is missing", word(JX) @ word(OMEGA)),
-            Mutant("the displacement has the wrong sign", word(F0_TEST) - word(JX) @ word(OMEGA)),
-        ),
-        exhibits=ensemble_exhibits.last_layer,
-        printed=Printed(
-            latex=r"\hat{y}_{t}(\mathcal{X}, \theta^{L+1}) = \bar{a}(x)^{\top} \theta_{t}^{L+1}",
-            correction="both sides are at the input x; θ^{L+1} is the last layer alone, not all layers up to it, and "
-            "ā(x) holds φ(z^L)/√N and σ_b",
-            evaluate=printed_last_layer,
-            why="the left side has a row per training input, the right side is at one input x",
-        ),
-    ),
-    _claim(
-        "eq75",
-        "The prediction when only the last layer is trained, at every width and for any K",
-        trained_ensembles.last_layer_prediction,
-        lambda: _prediction(_K, flow()),
-        "5.2.1",
-        kind=Kind.FINITE_WIDTH,
-        status=Status.ASSUMPTION,
-        rests_on=("sec5.2.1-model",),
-        unstated=(
-            "as printed, with an inverse, K̂ on the training set must be invertible, which takes at least |X| - 1 "
-            "units; as stated here it need not be",
-            _FLOW_OF_TIME,
-        ),
-        mutants=lambda: (
-            Mutant("Θ stands for K", _prediction(THETA_XX, flow())),
-            Mutant("the rate is doubled", _prediction(_K, flow(2))),
-            Mutant("there is a ½ in the exponent", _prediction(_K, flow(_HALF))),
-            Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - _prediction(_K, flow())),
-            Mutant("the initial output is missing", _prediction(_K, flow()) - word(F0_TEST)),
-        ),
-    ),
-    _claim(
-        "eq76",
-        "The mean prediction when only the last layer is trained: given the features at every width, and in the limit",
-        trained_ensembles.last_layer_mean,
-        lambda: mean_statement(flow(), _K),
-        "5.2.1",
-        kind=Kind.FINITE_WIDTH,
+    Claim(
+        id="sec5.3-needs-proof",
+        title="That wide networks train like their linearizations is stated without proof",
+        section="5.3",
+        equation="81",
+        kind=Kind.REMARK,
         status=Status.HOLDS,
-        rests_on=("eq75",),
-        unstated=("K is that of the features; at infinite width it is the NNGP kernel",),
-        mutants=lambda: _mean_mutants(flow, _K, (theta(TEST),)),
-    ),
-    _claim(
-        "eq77",
-        "The mean prediction when the last layer is trained to the end, for any K",
-        trained_ensembles.final_last_layer_mean,
-        lambda: mean_statement(INVERSE, _K),
-        "5.2.1",
-        kind=Kind.LIMIT,
-        status=Status.ASSUMPTION,
-        rests_on=("eq76",),
-        unstated=(_TO_THE_END,),
-        mutants=lambda: (
-            Mutant("Θ stands for K", mean_statement(INVERSE, theta(TEST))),
-            Mutant("the targets have noise of variance 1/2", mean_statement(_NOISY, _K)),
-            Mutant("the mean has the wrong sign", -1 * mean_statement(INVERSE, _K)),
+        theorem=None,
+        stated=Stated(
+            "a remark on what is left to prove",
+            unchecked="it says that a proof is missing; what would be proven (eq81-f, eq81-theta and eq81-Theta) is "
+            "cited from its source and held against networks that are trained",
         ),
-    ),
-    _claim(
-        "eq78",
-        "The covariance of predictions when only the last layer is trained: four terms collapse to two",
-        trained_ensembles.last_layer_covariance,
-        lambda: collapsed_statement(flow(2)),
-        "5.2.1",
-        kind=Kind.FINITE_WIDTH,
-        status=Status.HOLDS,
-        rests_on=("eq75",),
-        unstated=("K is that of the features; at infinite width it is the NNGP kernel",),
-        mutants=lambda: (
-            Mutant("the 2 in the exponent is missing", collapsed_statement(flow())),
-            Mutant("the factor 1 - e^{-ηKt} is squared", collapsed_statement(_SQUARED)),
-            Mutant("the correction has the wrong sign", collapsed_statement(flow(2), sign=1)),
-            Mutant("Θ stands for K", collapsed_statement(flow(2), kernel=_tangent)),
-            Mutant("different outputs are correlated", collapsed_statement(flow(2)).map(lambda g: g / same_output)),
+        statement=lambda: Formula(
+            r"\sup_{t} \left\| f_{t}(x) - f_{t}^{\mathrm{lin}}(x) \right\|_{2} = \mathcal{O}(n^{-1/2})"
         ),
-    ),
-    _claim(
-        "eq79",
-        "The covariance of predictions when the last layer is trained to the end, for any K",
-        trained_ensembles.final_last_layer_covariance,
-        lambda: collapsed_statement(INVERSE),
-        "5.2.1",
-        kind=Kind.LIMIT,
-        status=Status.ASSUMPTION,
-        rests_on=("eq78",),
-        unstated=(_TO_THE_END,),
-        mutants=lambda: (
-            Mutant("the correction has the wrong sign", collapsed_statement(INVERSE, sign=1)),
-            Mutant("Θ stands for K", collapsed_statement(INVERSE, kernel=_tangent)),
-            Mutant("the targets have noise of variance 1/2", collapsed_statement(_NOISY)),
-            Mutant("different outputs are correlated", collapsed_statement(INVERSE).map(lambda g: g / same_output)),
-        ),
+        mutants=tuple,
     ),
 )

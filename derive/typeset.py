@@ -25,6 +25,8 @@ _HEADS = {
     "Theta_inf": r"\Theta_{\infty}",
     "Kdot": r"\dot{K}",
     "theta": r"\theta",
+    "omega": r"\omega",
+    "f_at": "f",
 }
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from derive.examiner import examine
 from derive.explicit_matrices import SPECTRA, value
+from derive.lecture import flow_claims
 from derive.lecture import linearized as lecture
 from derive.model import Model
 from derive.notation import eigenvalue, learning_rate, time
@@ -69,7 +70,7 @@ def equal_matrices(operator, matrix, spectrum):
 
 def test_the_printed_order_of_eq_71_is_ill_typed():
     with pytest.raises(IllTyped, match=r"cannot multiply a matrix of shape X x outputs by a matrix of shape X x X"):
-        lecture.printed_training_outputs()
+        flow_claims.printed_training_outputs()
 
 
 def test_a_product_names_the_spaces_that_do_not_fit():

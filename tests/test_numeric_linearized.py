@@ -26,6 +26,8 @@ JACOBIANS = {
 Y = np.array([[1.0, -0.5], [0.25, 2.0], [-1.5, 0.75]])
 F0 = np.array([[0.3, 0.6], [-0.8, 0.1], [0.45, -0.2]])
 TEST_F0 = np.array([[0.7, -1.1], [0.2, 0.5]])
+PRIOR = np.array([[0.8, -0.3, 0.5], [0.1, 1.2, -0.6]])
+"""Covariance of f_0 between test and training inputs, which only wrong statements know."""
 
 
 def beside(jacobian):
@@ -34,7 +36,7 @@ def beside(jacobian):
 
 
 def letters(jacobian, outputs=None):
-    known = {"Y": Y, "f_0(X)": F0, "f_0(x)": TEST_F0, "Theta(x,X)": beside(jacobian) @ jacobian.T}
+    known = {"Y": Y, "f_0(X)": F0, "f_0(x)": TEST_F0, "Theta(x,X)": beside(jacobian) @ jacobian.T, "K(x,X)": PRIOR}
     return known if outputs is None else {**known, "f_t(X)": outputs}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
-from derive.lecture import gaussian_process_exhibits
+from derive.lecture import ensemble_exhibits, gaussian_process_exhibits
 from derive.lecture.ensemble_claims import INVERSE, collapsed_statement, mean_statement
 from derive.lecture.trained_ensembles import (
     FLOW_LIMIT,
@@ -294,7 +294,16 @@ CLAIMS = (
         derived=lambda theorem: theorem.premises[-1].rhs,
         statement=lambda: mean_statement(INVERSE, _K),
         rests_on=("eq77", "eq2"),
-        mutants=_mean_mutants,
+        mutants=lambda: (
+            *_mean_mutants(),
+            Mutant("all layers are trained", mean_statement(INVERSE, theta(TEST))),
+        ),
+        exhibits=ensemble_exhibits.mean_given_targets,
+        unstated=(
+            "training goes on to infinite time, of the last layer alone: networks trained in all layers, or for a "
+            "finite time, follow no posterior of the prior K",
+            "the prior is the kernel of the same network: that of its features, or the NNGP kernel at infinite width",
+        ),
     ),
     _claim(
         "eq80",
@@ -309,6 +318,7 @@ CLAIMS = (
         rests_on=("eq79", "eq3"),
         mutants=_covariance_mutants,
         printed=_ONE_ARGUMENT,
+        exhibits=ensemble_exhibits.covariance_given_targets,
     ),
     _claim(
         "gp.posterior-by-weights",

@@ -7,14 +7,15 @@ from typing import Any
 
 import sympy as sp
 
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
-from derive.lecture import linearized, trained_ensembles
-from derive.lecture.linearized import DESCENT, JX, THETA_XX
-from derive.lecture.trained_ensembles import DESCENT_LIMIT, READOUT, feature_kernel, prior, theta
-from derive.lecture.training import F0, F0_TEST, OMEGA, F, Y
-from derive.notation import eigenvalue, learning_rate, same_output, step, time
+from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
+from derive.exhibit import Formula
+from derive.lecture import ensemble_exhibits, linearized, ntk, trained_ensembles
+from derive.lecture.linearized import DESCENT, THETA_XX
+from derive.lecture.trained_ensembles import DESCENT_LIMIT, feature_kernel, prior, theta
+from derive.lecture.training import F0, F0_TEST, Y
+from derive.lecture.training import kernel as kernel_between
+from derive.notation import eigenvalue, layer, learning_rate, same_output, step, time, width
 from derive.operators import (
-    JACOBIAN_T,
     OTHER,
     TEST,
     TRAINING,
@@ -26,7 +27,10 @@ from derive.operators import (
     transposed,
     word,
 )
+from derive.terms import Expression, Index, atom, delta
 from derive.theorem import Theorem
+
+_HALF = sp.Rational(1, 2)
 
 INVERSE = Operator(TRAINING, TRAINING, [((), (1 / slot(0), sp.S.Zero))])
 """The inverse on the range, zero on the kernel."""
@@ -83,16 +87,21 @@ def collapsed_statement(
     return statement
 
 
-def _tangent(rows: Space, columns: Space) -> Letter:
-    return theta(rows)
+def mean_mutants(slope: Callable[..., Operator], kernel: Letter, others: tuple[Letter, ...]) -> tuple[Mutant, ...]:
+    """Return wrong variants of the mean of trained networks.
 
-
-def _mean_mutants(slope: Callable[..., Operator], kernel: Letter, others: tuple[Letter, ...]) -> tuple[Mutant, ...]:
+    Args:
+        slope: returns the function of Theta that training applies to the targets, for a multiple of the rate.
+        kernel: the kernel between test and training inputs.
+        others: what does not stand for it.
+    """
     right = mean_statement(slope(), kernel)
     return (
         Mutant("the rate is doubled", mean_statement(slope(2), kernel)),
+        Mutant("there is a ½ in the exponent", mean_statement(slope(_HALF), kernel)),
         Mutant("the rate is 2 % too large", mean_statement(slope(sp.Rational(51, 50)), kernel)),
         Mutant("the mean has the wrong sign", -1 * right),
+        Mutant("the initial outputs on the training set stay", right - word(kernel) @ (slope() @ word(F0))),
         *(Mutant(f"{x.name} in place of {kernel.name}", mean_statement(slope(), x)) for x in others),
     )
 
@@ -110,24 +119,11 @@ def _covariance_mutants(slope: Callable[..., Operator]) -> tuple[Mutant, ...]:
         Mutant("K stands for Θ in one place", covariance_statement(right, kernel=prior(TEST, TRAINING))),
         Mutant("the rate is doubled in one factor", covariance_statement(right, slope(2))),
         Mutant("the rate is doubled", covariance_statement(slope(2))),
+        Mutant("there is a ½ in the exponent", covariance_statement(slope(_HALF))),
+        Mutant("the exponential is missing in one factor", covariance_statement(right, INVERSE)),
         Mutant("K and the function of Θ are exchanged", covariance_statement(right) + same_output * (left - proper)),
         Mutant("different outputs are correlated", covariance_statement(right).map(lambda g: g / same_output)),
     )
-
-
-def printed_parameters() -> Operator:
-    """Return the solution by eq 72 of what eq 65 prints: that a step of gradient descent is the rate of the flow."""
-    return -1 * (word(JACOBIAN_T) @ (flow() @ (word(F0) - word(Y))))
-
-
-def printed_last_layer() -> Operator:
-    """Return the difference of both sides of the model of section 5.2.1 as printed.
-
-    Raises:
-        IllTyped: always; one side has a row per training input, the other a row per test input.
-    """
-    difference: Operator = word(F) - word(JX) @ word(READOUT)
-    return difference
 
 
 def _claim(
@@ -146,7 +142,8 @@ def _claim(
     )
 
 
-def _prediction(kernel: Letter, slope: Operator) -> Operator:
+def prediction_statement(kernel: Letter, slope: Operator) -> Operator:
+    """Return the prediction at test inputs, for the function of the kernel that training applies to the residual."""
     return word(F0_TEST) - word(kernel) @ (slope @ (word(F0) - word(Y)))
 
 
@@ -155,29 +152,16 @@ def _descended(rate: sp.Expr | int = 1) -> Operator:
     return word(Y) + power @ (word(F0) - word(Y))
 
 
-_K = feature_kernel(TEST, TRAINING)
+def _limit_kernel(factor: sp.Expr | int = 1, head: str = "Theta_inf", same: bool = True) -> Expression:
+    """Return the limit of the tangent kernel of two units of layer l."""
+    k, m = (Index(name, width(layer + 1)) for name in ("k", "k'"))
+    statement: Expression = factor * atom(head, at=("x", "x'"), layer=layer)
+    return statement * delta(k, m) if same else statement
+
+
+_WIDE = "all hidden widths tend to infinity before training begins; the training set is fixed"
 
 CLAIMS = (
-    _claim(
-        "eq65",
-        "The displacement of the parameters by steps of gradient descent, which is not that by its flow",
-        lambda: linearized.parameters(DESCENT),
-        lambda: -1 * (word(JACOBIAN_T) @ (descent() @ (word(F0) - word(Y)))),
-        "5.1",
-        kind=Kind.IDENTITY,
-        status=Status.WRONG,
-        mutants=lambda: (
-            Mutant("the flow", printed_parameters()),
-            Mutant("the rate is doubled", -1 * (word(JACOBIAN_T) @ (descent(2) @ (word(F0) - word(Y))))),
-            Mutant("the parameters ascend", word(JACOBIAN_T) @ (descent() @ (word(F0) - word(Y)))),
-        ),
-        printed=Printed(
-            latex=r"\dot{\omega} = \theta_{t+1} - \theta_{t} = -\eta \nabla_{\theta} f(\mathcal{X}, \theta_{0})^{\top}"
-            r" \nabla_{f_{t}^{\mathrm{lin}}(\mathcal{X})} \mathcal{L}",
-            correction="a rate in time, or a change in one step: the flow decays by e^{-ηλ} where a step leaves 1 - ηλ",
-            evaluate=printed_parameters,
-        ),
-    ),
     _claim(
         "descent.training-outputs",
         "The outputs on the training set after t steps of gradient descent",
@@ -195,27 +179,27 @@ CLAIMS = (
         "descent.outputs",
         "The prediction at any input after t steps of gradient descent, for any Θ, without an inverse",
         lambda: linearized.test_outputs(DESCENT),
-        lambda: _prediction(THETA_XX, descent()),
+        lambda: prediction_statement(THETA_XX, descent()),
         "",
         kind=Kind.IDENTITY,
         rests_on=("eq65", "descent.training-outputs"),
         mutants=lambda: (
-            Mutant("the flow", _prediction(THETA_XX, flow())),
-            Mutant("the rate is doubled", _prediction(THETA_XX, descent(2))),
-            Mutant("the initial output is missing", _prediction(THETA_XX, descent()) - word(F0_TEST)),
+            Mutant("the flow", prediction_statement(THETA_XX, flow())),
+            Mutant("the rate is doubled", prediction_statement(THETA_XX, descent(2))),
+            Mutant("the initial output is missing", prediction_statement(THETA_XX, descent()) - word(F0_TEST)),
         ),
     ),
     _claim(
         "descent.trained-outputs",
         "The prediction after many small enough steps, for any Θ: that of the flow",
         lambda: linearized.final_test_outputs(DESCENT),
-        lambda: _prediction(THETA_XX, INVERSE),
+        lambda: prediction_statement(THETA_XX, INVERSE),
         "",
         kind=Kind.LIMIT,
         rests_on=("descent.outputs",),
         mutants=lambda: (
-            Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - _prediction(THETA_XX, INVERSE)),
-            Mutant("the initial output is missing", _prediction(THETA_XX, INVERSE) - word(F0_TEST)),
+            Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - prediction_statement(THETA_XX, INVERSE)),
+            Mutant("the initial output is missing", prediction_statement(THETA_XX, INVERSE) - word(F0_TEST)),
         ),
     ),
     _claim(
@@ -226,12 +210,58 @@ CLAIMS = (
         "5.2",
         kind=Kind.IDENTITY,
         status=Status.WRONG,
-        mutants=lambda: _mean_mutants(flow, theta(TEST), (prior(TEST, TRAINING), THETA_XX)),
+        rests_on=("eq73",),
+        mutants=lambda: mean_mutants(flow, theta(TEST), (prior(TEST, TRAINING), THETA_XX)),
         printed=Printed(
             latex=r"\hat{\Theta}_{0}(x, \mathcal{X})\, \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X})^{-1}"
             r" \left(I - e^{-\eta \hat{\Theta}_{0}(\mathcal{X}, \mathcal{X}) t}\right) \mathcal{Y}",
-            correction="a mean is no random number: its kernel is the limit, not that of one network",
-            evaluate=lambda: mean_statement(flow(), THETA_XX),
+            correction="at infinite width the limit Θ, which is not random; at finite width the mean of the right "
+            "side, since reversing the last layer changes the sign of f₀ and leaves the kernel",
+            why="a mean is a number, but the kernel on the right is that of one random network",
+        ),
+        exhibits=ensemble_exhibits.mean_over_initialization,
+        unstated=(_WIDE,),
+    ),
+    _claim(
+        "sec5.2-moments",
+        "Given the features, the initial outputs have the kernel of the features as covariance, at every width",
+        trained_ensembles.initial_output_covariance,
+        lambda: same_output * word(feature_kernel(TEST, OTHER)),
+        "5.2",
+        kind=Kind.FINITE_WIDTH,
+        status=Status.ASSUMPTION,
+        rests_on=("nngp.kernel-limit",),
+        mutants=lambda: (
+            Mutant("Θ stands for K", same_output * word(kernel_between("Theta_inf", r"\Theta", TEST, OTHER))),
+            Mutant("different outputs are correlated", word(feature_kernel(TEST, OTHER))),
+            Mutant("2 % too large", sp.Rational(51, 50) * same_output * word(feature_kernel(TEST, OTHER))),
+        ),
+        exhibits=ensemble_exhibits.second_moments,
+        unstated=(
+            "over the features too it is the NNGP kernel of the limit: exactly for one hidden layer, else up to 1/N",
+            "the four blocks are those of one covariance, K(X,x) is the transpose of K(x,X)",
+            "readout weights and biases are centred",
+        ),
+    ),
+    Claim(
+        id="sec5.2-limits",
+        title="As all hidden widths grow, the empirical kernels tend to deterministic ones, diagonal in the outputs",
+        section="5.2",
+        equation="",
+        kind=Kind.LIMIT,
+        status=Status.ASSUMPTION,
+        theorem=ntk.ntk_recursion,
+        statement=_limit_kernel,
+        mutants=lambda: (
+            Mutant("the tangent kernel tends to the NNGP kernel", _limit_kernel(head="K")),
+            Mutant("different outputs share their parameters", _limit_kernel(same=False)),
+            Mutant("2 % too large", _limit_kernel(sp.Rational(51, 50))),
+        ),
+        rests_on=("eq36", "nngp.kernel-limit"),
+        exhibits=ensemble_exhibits.shrinking_variance,
+        unstated=(
+            "n is the width of all hidden layers, not the number of training inputs, which is fixed",
+            "NTK parameterization; in standard parameterization the kernel must be divided by the width",
         ),
     ),
     _claim(
@@ -242,7 +272,13 @@ CLAIMS = (
         "5.2",
         kind=Kind.IDENTITY,
         status=Status.HOLDS,
-        mutants=lambda: _covariance_mutants(flow),
+        mutants=lambda: (
+            *_covariance_mutants(flow),
+            Mutant("Θ̂ of one network stands for Θ in one place", covariance_statement(flow(), kernel=THETA_XX)),
+        ),
+        exhibits=ensemble_exhibits.four_terms,
+        rests_on=("sec5.2-moments", "sec5.2-limits"),
+        unstated=(_WIDE,),
     ),
     _claim(
         "ensemble.prior",
@@ -296,7 +332,7 @@ CLAIMS = (
         kind=Kind.IDENTITY,
         mutants=lambda: (
             Mutant("the flow", mean_statement(flow())),
-            *_mean_mutants(descent, theta(TEST), (prior(TEST, TRAINING),)),
+            *mean_mutants(descent, theta(TEST), (prior(TEST, TRAINING),)),
         ),
     ),
     _claim(
@@ -308,92 +344,22 @@ CLAIMS = (
         kind=Kind.IDENTITY,
         mutants=lambda: (Mutant("the flow", covariance_statement(flow())), *_covariance_mutants(descent)),
     ),
-    _claim(
-        "sec5.2.1-model",
-        "A network of which only the last layer is trained is its linearization, at every width",
-        trained_ensembles.last_layer_is_linear,
-        lambda: word(F0_TEST) + word(JX) @ word(OMEGA),
-        "5.2.1",
-        kind=Kind.IDENTITY,
-        status=Status.TYPO,
-        mutants=lambda: (
-            Mutant("the initial output is missing", word(JX) @ word(OMEGA)),
-            Mutant("the displacement has the wrong sign", word(F0_TEST) - word(JX) @ word(OMEGA)),
-        ),
-        printed=Printed(
-            latex=r"\hat{y}_{t}(\mathcal{X}, \theta^{L+1}) = \bar{a}(x)^{\top} \theta_{t}^{L+1}",
-            correction="both sides are at the input x",
-            evaluate=printed_last_layer,
-        ),
-    ),
-    _claim(
-        "eq75",
-        "The prediction when only the last layer is trained, at every width and for any K",
-        trained_ensembles.last_layer_prediction,
-        lambda: _prediction(_K, flow()),
-        "5.2.1",
-        kind=Kind.IDENTITY,
-        status=Status.ASSUMPTION,
-        rests_on=("sec5.2.1-model",),
-        mutants=lambda: (
-            Mutant("Θ stands for K", _prediction(THETA_XX, flow())),
-            Mutant("the rate is doubled", _prediction(_K, flow(2))),
-            Mutant("the initial output is missing", _prediction(_K, flow()) - word(F0_TEST)),
-        ),
-    ),
-    _claim(
-        "eq76",
-        "The mean prediction when only the last layer is trained",
-        trained_ensembles.last_layer_mean,
-        lambda: mean_statement(flow(), _K),
-        "5.2.1",
-        kind=Kind.IDENTITY,
+    Claim(
+        id="sec5.3-needs-proof",
+        title="That wide networks train like their linearizations is stated without proof",
+        section="5.3",
+        equation="81",
+        kind=Kind.REMARK,
         status=Status.HOLDS,
-        rests_on=("eq75",),
-        mutants=lambda: _mean_mutants(flow, _K, (theta(TEST),)),
-    ),
-    _claim(
-        "eq77",
-        "The mean prediction when the last layer is trained to the end, for any K",
-        trained_ensembles.final_last_layer_mean,
-        lambda: mean_statement(INVERSE, _K),
-        "5.2.1",
-        kind=Kind.LIMIT,
-        status=Status.ASSUMPTION,
-        rests_on=("eq76",),
-        mutants=lambda: (
-            Mutant("Θ stands for K", mean_statement(INVERSE, theta(TEST))),
-            Mutant("the mean has the wrong sign", -1 * mean_statement(INVERSE, _K)),
+        theorem=None,
+        stated=Stated(
+            "a remark on what is left to prove",
+            unchecked="it says that a proof is missing; what would be proven (eq81-f, eq81-theta and eq81-Theta) is "
+            "cited from its source and held against networks that are trained",
         ),
-    ),
-    _claim(
-        "eq78",
-        "The covariance of predictions when only the last layer is trained: four terms collapse to two",
-        trained_ensembles.last_layer_covariance,
-        lambda: collapsed_statement(flow(2)),
-        "5.2.1",
-        kind=Kind.IDENTITY,
-        status=Status.HOLDS,
-        rests_on=("eq75",),
-        mutants=lambda: (
-            Mutant("the 2 in the exponent is missing", collapsed_statement(flow())),
-            Mutant("the correction has the wrong sign", collapsed_statement(flow(2), sign=1)),
-            Mutant("Θ stands for K", collapsed_statement(flow(2), kernel=_tangent)),
-            Mutant("different outputs are correlated", collapsed_statement(flow(2)).map(lambda g: g / same_output)),
+        statement=lambda: Formula(
+            r"\sup_{t} \left\| f_{t}(x) - f_{t}^{\mathrm{lin}}(x) \right\|_{2} = \mathcal{O}(n^{-1/2})"
         ),
-    ),
-    _claim(
-        "eq79",
-        "The covariance of predictions when the last layer is trained to the end, for any K",
-        trained_ensembles.final_last_layer_covariance,
-        lambda: collapsed_statement(INVERSE),
-        "5.2.1",
-        kind=Kind.LIMIT,
-        status=Status.ASSUMPTION,
-        rests_on=("eq78",),
-        mutants=lambda: (
-            Mutant("the correction has the wrong sign", collapsed_statement(INVERSE, sign=1)),
-            Mutant("Θ stands for K", collapsed_statement(INVERSE, kernel=_tangent)),
-        ),
+        mutants=tuple,
     ),
 )

@@ -160,6 +160,14 @@ LAST_LAYER = FLOW.on(
 
 
 @cache
+def initial_output_covariance() -> Theorem:
+    """Return the covariance of the initial outputs at two sets of inputs, given the features, exact at every width."""
+    theorem = reflexivity(covariance(word(initial(TEST)), word(initial(OTHER))), LAST_LAYER.model)
+    theorem = theorem.by(definition, initial(TEST)).by(definition, initial(OTHER)).by(initialization.covariance)
+    return theorem.by(name_product, features(TEST), features(OTHER).transpose)
+
+
+@cache
 def last_layer_is_linear(at: Space = TEST) -> Theorem:
     """Return that the network is its linearization: the outputs at the start and the Jacobian times what has moved."""
     theorem = reflexivity(word(output(at)), LAST_LAYER.model).by(definition, output(at)).by(definition, READOUT)

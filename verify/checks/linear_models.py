@@ -31,6 +31,8 @@ _OTHER_JACOBIAN = np.array([[-0.3, 0.6, 0.8, -0.2], [0.4, 1.0, -0.1, 0.7]])
 _TARGETS = np.array([[1.0, -0.5], [0.25, 2.0], [-1.5, 0.75]])
 _INITIAL = np.array([[0.3, 0.6], [-0.8, 0.1], [0.45, -0.2]])
 _TEST_INITIAL = np.array([[0.7, -1.1], [0.2, 0.5]])
+_GRADIENT = np.array([[0.6, -1.4], [0.9, 0.35], [-0.2, 1.7]])
+"""The gradient of some loss by the outputs on the training set."""
 _READOUT = np.array([[0.4, -0.3], [1.2, 0.9], [-0.7, 0.2], [0.1, -1.3]])
 _ROOTS = (
     np.array([[0.8, 0.3, -0.5, 0.2], [-0.1, 1.1, 0.4, -0.6], [0.5, -0.2, 0.9, 0.7]]),
@@ -127,6 +129,19 @@ class _Training:
         force = _exact(self.system.jacobian).T * (self.trained() - _exact(self.system.targets))
         return -mpmath.mpf(str(_RATES[self.by])) * (_exact(self.system.jacobian) * force)
 
+    def tested_rate(self) -> Any:
+        """Return the rate of its outputs at test inputs, on a loss of the gradient ``_GRADIENT``."""
+        force = _exact(self.system.jacobian).T * _exact(_GRADIENT)
+        return -mpmath.mpf(str(_RATES[self.by])) * (_exact(_TEST_JACOBIAN) * force)
+
+    def untrained(self) -> Any:
+        """Return its outputs on the training set before training."""
+        return _exact(self.system.initial[0])
+
+    def untested(self) -> Any:
+        """Return its outputs at test inputs before training."""
+        return _exact(self.system.initial[1])
+
     def tested(self) -> Any:
         """Return its outputs at test inputs."""
         return _exact(self.system.initial[1]) + _exact(_TEST_JACOBIAN) * self.moved()
@@ -188,11 +203,15 @@ class _Route:
 
 _ROUTES: Mapping[str, _Route] = {
     "eq65": _Route(_Training.moved, by="descent"),
+    "eq69": _Route(_Training.tested_rate),
     "eq70": _Route(_Training.rate),
     "eq71": _Route(_Training.trained),
+    "eq71a": _Route(_Training.untrained),
     "eq71b": _Route(_Training.trained),
+    "eq71c": _Route(_Training.trained),
     "eq72": _Route(_Training.moved),
     "eq73": _Route(_Training.tested),
+    "eq73a": _Route(_Training.untested),
     "eq74": _Route(_Training.tested),
     "descent.training-outputs": _Route(_Training.trained, by="descent"),
     "descent.outputs": _Route(_Training.tested, by="descent"),
@@ -200,7 +219,8 @@ _ROUTES: Mapping[str, _Route] = {
     "descent.mean": _Route(_Training.mean, by="descent"),
     "descent.covariance": _Route(_Training.covariance, by="descent"),
     "sec5.2-mean": _Route(_Training.mean, limit=True),
-    "sec5.2-var": _Route(_Training.covariance),
+    "sec5.2-moments": _Route(_Training.initial_covariance, last_layer=True),
+    "sec5.2-var": _Route(_Training.covariance, limit=True),
     "ensemble.prior": _Route(_Training.initial_covariance),
     "ensemble.trained-mean": _Route(_Training.mean),
     "ensemble.trained-covariance": _Route(_Training.covariance),
@@ -240,6 +260,7 @@ def _letters(training: _Training, route: _Route) -> dict[str, FloatArray]:
         "f_0(x)": system.initial[1],
         "J(x)": _TEST_JACOBIAN,
         "f_t(X)": np.array(training.trained().tolist(), dtype=float),
+        "dL/df(X)": _GRADIENT,
         "omega_t": np.array(training.moved().tolist(), dtype=float),
     }
     for a, b in product(jacobians, repeat=2):

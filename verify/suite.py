@@ -13,6 +13,7 @@ import numpy as np
 
 from derive.claim import Claim, Kind, Observable
 from derive.lecture import CLAIMS
+from derive.lecture.contents import contents_record
 from derive.record import claim_record, typeset
 from verify.checks.exhibits import exhibited
 from verify.checks.monte_carlo import judge
@@ -274,6 +275,7 @@ def run(
         },
         "budget": {"total": FALSE_ALARMS, "safety": budget.safety if budget else 1.0, "spent": spent, "checks": shares},
         "claims": records,
+        "lecture": contents_record(CLAIMS),
     }
 
 

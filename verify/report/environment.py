@@ -5,6 +5,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from verify.report import words
+from verify.report.coverage import conditional
 from verify.report.fonts import fallback_font
 from verify.report.math import related, to_mathml
 from verify.report.tex import tex_text
@@ -30,6 +31,7 @@ def html_environment() -> Environment:
         value=words.value,
         guarantee=words.guarantee,
     )
+    environment.tests["conditional"] = conditional
     environment.globals.update(related=related, kinds=words.KINDS, fallback_font=fallback_font)
     return environment
 

@@ -185,7 +185,7 @@ def _require_typed(rows: Space, columns: Space, letters: tuple[Letter, ...], pie
 
 
 def _shape(operator: Operator) -> str:
-    return f"a matrix of shape {operator.rows.name} x {operator.columns.name}"
+    return f"a matrix of shape {operator.rows.name} × {operator.columns.name}"
 
 
 def _times(left: Pieces, m: int, right: Pieces, n: int, shared: bool) -> Pieces:

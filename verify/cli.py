@@ -222,13 +222,18 @@ def kernel(phi: str, emit: str, weak: bool) -> int:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=DERIVATIONS, show_default=True, help="Directory of the files."
 )
-def derive(ids: tuple[str, ...], out: Path) -> int:
+@click.option("--errata", is_flag=True, help="Write what the lecture prints wrong, with counterexamples, instead.")
+def derive(ids: tuple[str, ...], out: Path, errata: bool) -> int:
     """Derive claims again as HTML, LaTeX and JSON.
 
-    All claims by default; every step is re-examined, and nothing is written if one is refuted.
+    All claims by default; every step is re-examined, and nothing is written if one is refuted. With --errata, what the
+    lecture prints wrong, worst first, beside what to print instead; nothing is written if a printed form is not refuted
+    or a corrected one not confirmed.
 
     Example: widelimit derive eq34 eq36 --out derivations
     """
+    if errata:
+        return _errata(ids, out)
     runs.make_ready(out, "derivations.html", "derivations.tex", "derivations.json")
     keys = _known(ids)
     from verify.derivations import examined_records
@@ -243,6 +248,29 @@ def derive(ids: tuple[str, ...], out: Path) -> int:
         click.echo("nothing is written", err=True)
         return runs.WRONG
     for path in write_derivations(records, out):
+        click.echo(path)
+    return runs.EXPECTED
+
+
+def _errata(ids: Sequence[str], out: Path) -> int:
+    """Write the errata sheet, all of it or of some claims, and return the exit code."""
+    runs.make_ready(out, "errata.html", "errata.tex", "errata.json")
+    wanted = _known(ids)
+    from verify.errata import errata, misprinted, uncovered
+    from verify.execution import executor_of
+    from verify.report import write_errata
+
+    keys = tuple(key for key in misprinted() if key in wanted)
+    if right := [key for key in wanted if ids and key not in keys]:
+        raise UserError(f"expected claims that the lecture prints wrong, got {', '.join(right)}; widelimit list tells")
+    with _progress() as progress, executor_of(max(1, min(2, len(keys)))) as executor:
+        entries, failed = errata(keys, executor, progress)
+    for key, reason in failed.items():
+        click.echo(f"{key}: {reason}", err=True)
+    if failed:
+        click.echo("nothing is written", err=True)
+        return runs.WRONG
+    for path in write_errata(entries, () if ids else uncovered(), out):
         click.echo(path)
     return runs.EXPECTED
 

@@ -28,6 +28,7 @@ def html_environment() -> Environment:
         interval=words.interval,
         plural=words.plural,
         listed=words.listed,
+        sentence=words.sentence,
         value=words.value,
         guarantee=words.guarantee,
     )
@@ -53,6 +54,6 @@ def tex_environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(text=tex_text, plural=words.plural)
+    environment.filters.update(text=tex_text, plural=words.plural, sentence=words.sentence)
     environment.globals.update(related=related)
     return environment

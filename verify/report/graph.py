@@ -1,7 +1,7 @@
 """Claims and what they rest on, as inline SVG: colours say the verdict, boxes link to the sections.
 
-Hundreds of boxes in one drawing are a tangle, so a drawing is of one group of claims; what they rest on elsewhere stands
-above them as outlines.
+Hundreds of boxes in one drawing are a tangle, so a drawing is of one group of claims; what they rest on elsewhere
+stands above them as outlines.
 """
 
 import textwrap

@@ -1,4 +1,4 @@
-"""The errata of the lecture: what is printed wrong, refuted on the spot, beside what is right, confirmed on the spot."""
+"""The errata of the lecture: what is printed wrong, refuted on the spot, beside what is right, confirmed likewise."""
 
 from __future__ import annotations
 

@@ -459,6 +459,7 @@ def test_coverage_counts_statements_and_what_was_done_with_them(page: str) -> No
     assert row(page, "precision-checked") == ["1", "0", "1", "0"]
     assert row(page, "confirmed, under assumptions") == ["1", "0", "1", "0"]
     assert row(page, "refuted as printed") == ["1", "1", "0", "0"]
+    assert '<tr><th scope="row">refuted as printed' in page
     assert row(page, "mutants killed") == ["2", "0", "2", "0"]
     assert row(page, "mutants equivalent") == ["1", "0", "1", "0"]
     absent = page.split('<th scope="row">not in this run</th>')[1].split("</tr>")[0]
@@ -475,6 +476,15 @@ def test_a_mutant_that_survived_is_shown_on_the_front_page(page: str, tmp_path: 
     assert row(text, "mutants that survived") == ["0", "0", "0", "0"]
     assert '<tr><th scope="row">mutants that survived' in text
     assert "<strong>3 / 3</strong> mutants killed; 0 survived" in text
+
+
+def test_a_statement_printed_wrong_that_nothing_refutes_is_shown_on_the_front_page(tmp_path: Path) -> None:
+    record = a_record()
+    record["claims"][0]["printed"] = None
+    text = write_report(record, tmp_path).read_text(encoding="utf-8")
+    assert row(text, "printed wrong") == ["1", "1", "0", "0"]
+    assert row(text, "refuted as printed") == ["0", "0", "0", "0"]
+    assert '<tr class="bad"><th scope="row">refuted as printed' in text
 
 
 def test_a_mutant_counts_once_and_must_be_caught_by_every_check() -> None:
@@ -575,7 +585,7 @@ def test_what_is_confirmed_is_folded_and_what_is_not_is_open(tmp_path: Path) -> 
     text = write_report(record, tmp_path).read_text(encoding="utf-8")
     assert '<details class="group" id="section-3.4.1">' in text
     assert '<details class="group" id="section-4.1" open>' in text
-    assert '<summary><span class="name">topic.…</span> <span class="count confirmed">1 confirmed</span>' in text
+    assert '<summary><span class="name">topic.*</span> <span class="count confirmed">1 confirmed</span>' in text
 
 
 # Derivations

@@ -56,7 +56,7 @@ def test_many_claims_are_counted_by_section() -> None:
     lines = shown(results())
     assert len(lines) < 12
     assert any(line.split() == ["1", "One", "40", "40", "confirmed", "40/40"] for line in lines)
-    assert any(line.split() == ["dual.…", "1", "1", "confirmed", "1/1"] for line in lines)
+    assert any(line.split() == ["dual.*", "1", "1", "confirmed", "1/1"] for line in lines)
     assert not any(line.startswith("eq") for line in lines)
     assert "Planted errors: 41 caught, 0 survived" in lines
     assert "The lecture: 40 of 80 statements; 40 derived by rules" in lines

@@ -10,6 +10,8 @@ Claim = Mapping[str, Any]
 
 _ADDED: Mapping[str, Any] = {"source": None, "not_derived": None, "unchecked": None, "assuming": []}
 """Fields that the first records of the schema do not have."""
+THROUGHOUT = "throughout"
+"""The chapter of what the lecture uses everywhere."""
 _UNNAMED = "Other claims"
 
 
@@ -50,14 +52,14 @@ def groups(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     for section in results.get("lecture", ()):
         entries = [{**statement, "claim": claims.get(statement["id"])} for statement in section["statements"]]
         number = section["section"]
-        chapter = number.partition(".")[0] or "all"
+        chapter = number.partition(".")[0] or THROUGHOUT
         found.append(_group(f"section-{number or 'all'}", number, section["title"], chapter, entries))
     placed = {entry["id"] for group in found for entry in group["entries"]}
     topics: dict[str, list[dict[str, Any]]] = {}
     for name, claim in claims.items():
         if name not in placed:
             topic, dot, _ = name.partition(".")
-            topics.setdefault(f"{topic}.…" if dot else _UNNAMED, []).append({**claim, "claim": claim})
+            topics.setdefault(f"{topic}.*" if dot else _UNNAMED, []).append({**claim, "claim": claim})
     for place, (topic, entries) in enumerate(topics.items()):
         found.append(_group(f"topic-{place}", topic, "", None, entries))
     return found
@@ -90,6 +92,7 @@ def conditional(claim: Claim) -> bool:
     return bool(claim["verdict"] == "confirmed" and (claim["assumptions"] or claim["assuming"]))
 
 
+_PRINTED_WRONG, _REFUTED_AS_PRINTED = "printed wrong", "refuted as printed"
 _COUNTED: tuple[tuple[str, Callable[[Claim], bool]], ...] = (
     ("in this run", lambda claim: True),
     ("derived by rules", lambda claim: bool(claim["derivation"])),
@@ -103,8 +106,8 @@ _COUNTED: tuple[tuple[str, Callable[[Claim], bool]], ...] = (
     ("refuted", lambda claim: claim["verdict"] == "refuted"),
     ("inconclusive", lambda claim: claim["verdict"] == "inconclusive"),
     ("unchecked", lambda claim: claim["verdict"] == "unchecked"),
-    ("printed wrong", lambda claim: claim["status_as_printed"] in ("typo", "wrong")),
-    ("refuted as printed", lambda claim: bool(claim["printed"]) and claim["printed"]["verdict"] == "refuted"),
+    (_PRINTED_WRONG, lambda claim: claim["status_as_printed"] in ("typo", "wrong")),
+    (_REFUTED_AS_PRINTED, lambda claim: bool(claim["printed"]) and claim["printed"]["verdict"] == "refuted"),
 )
 _FATES = (("mutants killed", "killed"), ("mutants equivalent", "equivalent"), ("mutants that survived", "survived"))
 _BAD = ("refuted", "inconclusive", "mutants that survived")
@@ -121,9 +124,12 @@ def coverage(results: Mapping[str, Any]) -> dict[str, Any] | None:
     lecture = [group for group in parts if group["chapter"]]
     if not lecture:
         return None
-    chapters = dict.fromkeys(group["chapter"] for group in lecture)
+    chapters = sorted({group["chapter"] for group in lecture}, key=lambda chapter: (chapter == THROUGHOUT, chapter))
     columns = [("the lecture", lecture)]
-    columns += [(f"§ {chapter}", [g for g in lecture if g["chapter"] == chapter]) for chapter in chapters]
+    columns += [
+        (chapter if chapter == THROUGHOUT else f"§ {chapter}", [g for g in lecture if g["chapter"] == chapter])
+        for chapter in chapters
+    ]
     columns.append(("beyond", [group for group in parts if not group["chapter"]]))
     within = [[claim for group in of for claim in group["claims"]] for _, of in columns]
     rows: list[dict[str, Any]] = [
@@ -136,7 +142,19 @@ def coverage(results: Mapping[str, Any]) -> dict[str, Any] | None:
         "total": len(entries),
         "covered": len(within[0]),
         "columns": [name for name, _ in columns],
-        "rows": [{**row, "bad": row["label"] in _BAD and any(row["values"])} for row in rows],
+        "rows": [{**row, "bad": _bad(row, rows)} for row in rows],
         "unchecked": [claim for claim in claims_of(results) if claim["verdict"] == "unchecked"],
         "absent": [entry for entry in entries if not entry["claim"]],
     }
+
+
+def _bad(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the counts of a row are not as they should be."""
+    if row["label"] == _REFUTED_AS_PRINTED:
+        return any(
+            few < many
+            for other in rows
+            if other["label"] == _PRINTED_WRONG
+            for few, many in zip(row["values"], other["values"], strict=True)
+        )
+    return row["label"] in _BAD and any(row["values"])

@@ -9,7 +9,7 @@ from itertools import pairwise
 import sympy as sp
 
 from derive.notation import D, a, b, c, z
-from derive.parsing import Unreadable, read_expression
+from derive.parsing import Unreadable, read_expression, shown
 from derive.pieces import pieces
 
 _NO_JUMP = sp.Float("1e-25", 30)
@@ -151,9 +151,9 @@ def _by_text(text: str, parameters: bool) -> Activation:
             raise
         nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [row.name for row in ACTIVATIONS]
         raise ValueError(
-            f"expected the name of an activation or an expression in z, got {text!r}; "
+            f"expected the name of an activation or an expression in z, got {shown(text)}; "
             f"did you mean {', '.join(nearest)}?"
         ) from None
     if z not in expression.free_symbols:
-        raise ValueError(f"expected an expression in z, got the constant {text!r}")
+        raise ValueError(f"expected an expression in z, got the constant {shown(text)}")
     return Activation(text.strip(), expression)

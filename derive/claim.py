@@ -58,6 +58,11 @@ class Observable(StrEnum):
     OUTPUT_LAW = "distribution function of an output on one hidden layer"
     ONE_INPUT_LAW = "empirical kernels of deep networks at one input, exact at every width"
     COEFFICIENT = "coefficients of 1/N of the empirical kernels of deep networks"
+    TRAINED_MEAN = "mean of the outputs of trained networks"
+    TRAINED_COVARIANCE = "covariance of the outputs of trained networks"
+    LAZINESS = "what training does to networks and their kernels, along widths"
+    STANDARD_LAZINESS = "the same in standard parameterization"
+    PATHWISE_RATIO = "path-wise prediction of what training does, over what happens"
     DUAL = "Gaussian mean of a product of activations"
     FLOW = "linear models in training, and Gaussian processes given data"
 

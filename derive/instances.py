@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, reduce
@@ -190,8 +191,15 @@ class Instance:
 
 def _multiplied(values: Sequence[sp.Expr]) -> PolyElement:
     """Return a product of polynomials: as dictionaries of powers, which multiply much faster than expressions."""
-    ring, factors = sring(values)
-    return reduce(lambda x, y: x * y, factors, ring.one)
+    return _product(frozenset(Counter(values).items()))
+
+
+@cache
+def _product(powers: frozenset[tuple[sp.Expr, int]]) -> PolyElement:
+    """Return a product of powers of polynomials; sums over indices ask for the same ones again and again."""
+    factors = [factor for factor, _ in powers]
+    ring, elements = sring(factors)
+    return reduce(lambda x, y: x * y, map(pow, elements, (power for _, power in powers)), ring.one)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Laws of processes as terms: of all units at all inputs, the centred Gaussian process, numbers that describe laws."""
+"""Laws of processes as terms: of all units at all inputs, the centred Gaussian process, numbers and orders of them."""
 
 from __future__ import annotations
 
@@ -71,4 +71,29 @@ class Quantity:
 
     def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> Quantity:
         """Return the quantity itself: it is one of the output layer."""
+        return self
+
+
+@dataclass(frozen=True)
+class Order:
+    """How something that networks show depends on the width N of all hidden layers.
+
+    Attributes:
+        of: what the stage that measures it calls it.
+        power: of N.
+        tight: whether it is exactly of this order, ``C N^power`` with a random C whose law does not depend on N to
+            leading order; else at most of this order.
+    """
+
+    of: str
+    power: sp.Rational
+    tight: bool
+
+    @property
+    def key(self) -> str:
+        """Return the normal form as text."""
+        return f"{{order}}|{self.of}|{self.power}|{self.tight}"
+
+    def at_layer(self, symbol: sp.Symbol, value: sp.Expr | int) -> Order:
+        """Return the order itself: it is one of whole networks."""
         return self

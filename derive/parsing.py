@@ -70,6 +70,8 @@ _HINTS = {
     "ln": "write log",
     "Compare": "a condition belongs into where(condition, x, y)",
 }
+_NO_NUMBERS = frozenset({"inf", "infinity", "nan", "oo"})
+"""Names that are not taken for parameters."""
 
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 _RELATIONS = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge}
@@ -191,7 +193,7 @@ def _scanned_names(text: str) -> frozenset[str]:
         found, column = token[0], token.start() + 1
         if token.lastgroup == "stray" or (keyword.iskeyword(found) and found not in ("if", "else", "True")):
             hint = _HINTS.get(found, "only numbers, names, + - * / **, comparisons and round brackets are read")
-            raise Unreadable(f"expected a formula at column {column}, got {_shown(text[token.start() :])}; {hint}")
+            raise Unreadable(f"expected a formula at column {column}, got {shown(text[token.start() :])}; {hint}")
         depth += (found == "(") - (found == ")")
         if depth > _BRACKETS:
             raise Unreadable(
@@ -217,7 +219,8 @@ def _tree(text: str) -> ast.expr:
     return tree
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Return a text in quotes as it may be in a message: whole if it is short, otherwise its beginning."""
     return repr(text if len(text) <= 30 else text[:27] + "...")
 
 
@@ -249,7 +252,7 @@ class _Reader:
 
     def place(self, node: ast.expr) -> tuple[int, str]:
         """Return column and text of a node for messages."""
-        return self.call or (node.col_offset + 1, _shown(self.text[node.col_offset : node.end_col_offset]))
+        return self.call or (node.col_offset + 1, shown(self.text[node.col_offset : node.end_col_offset]))
 
     def refusal(self, node: ast.expr, expected: str, advice: str) -> Unreadable:
         """Return the error that something else was expected than a node."""
@@ -327,6 +330,8 @@ class _Reader:
             return self.names[name]
         if name in _FUNCTIONS:
             raise self.refusal(node, "a variable or a number", f"write {name}(...) for the function")
+        if name in _NO_NUMBERS:
+            raise self.refusal(node, "a finite number", "use another name for a parameter")
         if self.parameters and _PARAMETER.fullmatch(name):
             return _Part(sp.Symbol(name, real=True), _Size())
         near = difflib.get_close_matches(name, {*self.names, *_FUNCTIONS}) or sorted(self.names)

@@ -11,7 +11,7 @@ from derive.activations import Activation
 from derive.duals.series import HermiteSeries
 from derive.duals.theorems import ClosedForm, GaussianMean
 from derive.exhibit import Formula
-from derive.laws import GaussianProcess, Law, Quantity
+from derive.laws import GaussianProcess, Law, Order, Quantity
 from derive.moments import Moment
 from derive.operators import THETA_HAT, TRAINING, Letter, Operator, Pieces, slot
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Term
@@ -46,6 +46,9 @@ def latex(term: Term) -> str:
             return source
         case Quantity(_, symbol, factor):
             return symbol if factor == 1 else rf"{sympy_latex(factor)}\,{symbol}"
+        case Order(_, power, tight):
+            size = "1" if power == 0 else f"N^{{{power}}}"
+            return ("C" if power == 0 else rf"C\,{size}") if tight else rf"\mathcal{{O}}({size})"
         case Operator():
             return _operator(term)
         case Moment():

@@ -25,11 +25,11 @@ from numeric import lower_duals, special, standalone
 from numeric.emit_formula import LINE, wrapped
 from numeric.emit_functions import MEANS, TAKEN, Forms, dual_text, kernels_text, layer_texts, series_texts
 from numeric.emit_sources import Import, import_lines, names_in, standing_alone
-from numeric.lower_duals import ROUNDING, closed_forms_for_floats, lowered_dual
+from numeric.lower_duals import ROUNDING, closed_forms_far_out, closed_forms_for_floats, lowered_dual
 
 _HELPERS = (
     (standalone, ("FloatArray", "iterated_layers")),
-    (special, ("arc_moment", "spread", "exp_spread", "away_from_zero")),
+    (special, ("arc_moment", "spread", "exp_spread", "away_from_zero", "replaced_below")),
     (lower_duals, ("HermiteMehler",)),
 )
 _IMPORTS: Mapping[str, Import] = {
@@ -91,7 +91,7 @@ def python_source(which: str | sp.Expr | Activation, weak: bool = False) -> str:
     row = with_positive_parameters(which)
     forms = closed_forms_for_floats(row, weak)
     functions, objects = series_texts(row, forms, weak)
-    functions = [dual_text(row, forms), kernels_text(row), *layer_texts(), *functions]
+    functions = [dual_text(row, forms, closed_forms_far_out(row, weak)), kernels_text(row), *layer_texts(), *functions]
     return _module(_description(row, forms, weak), functions, objects)
 
 
@@ -133,6 +133,9 @@ def evaluation(row: Activation, forms: Forms, weak: bool = False) -> str:
         lowered = lowered_dual(row)
         bound = (lowered.value, lowered.derivative)[order].error
         why = " as terms of the closed form cancel," if has_closed_form else ""
+        far = closed_forms_far_out(row, weak)[order]
+        if far:
+            why += f" and from that form if both variances are at least {far.least:g},"
         return f"as a Hermite-Mehler series,{why} errors estimated below {bound:.0e}"
 
     has_closed_form = not why_no_closed_form(row)

@@ -2,7 +2,8 @@
 
 A dual with an elementary closed form is lowered from its theorem, after a rewriting for float64. Others are summed as
 Hermite-Mehler series of the activation itself: those without a closed form, those with normal cdfs in it, and those
-whose terms are far larger than they are, as in the dual of ``1 - cos(z)`` at small variances.
+whose terms are far larger than they are, as in the dual of ``1 - cos(z)`` at small variances. From the variance on
+where these are no longer, the closed form is taken, since no series follows a wave far out.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ FloatArray = NDArray[np.float64]
 
 CLOSED_FORM = "closed form"
 SERIES = "Hermite-Mehler series"
+BOTH = "Hermite-Mehler series, closed form at large variances"
 ROUNDING = 1e-14
 """Error of a closed form in float64 relative to ``sqrt(k(a, a) k(b, b))``: chosen, measured in tests/benchmarks."""
 
@@ -47,7 +49,7 @@ class LoweredMean:
 
     Attributes:
         function: the mean.
-        route: how it is evaluated, :data:`CLOSED_FORM` or :data:`SERIES`.
+        route: how it is evaluated, :data:`CLOSED_FORM`, :data:`SERIES` or :data:`BOTH`.
         error: its absolute error relative to ``sqrt(k(a, a) k(b, b))``, measured; :mod:`numeric.certified` has proofs.
     """
 
@@ -85,11 +87,25 @@ def lowered_dual(activation: Activation | KernelDual) -> LoweredDual:
     if activation.parameters:
         names = ", ".join(map(str, activation.parameters))
         raise ValueError(f"expected an activation in z alone, {activation.name} has parameters: give {names} values")
-    forms = closed_forms_for_floats(activation)
-    expressions = activation.expression, activation.derivative
+    forms, far = closed_forms_for_floats(activation), closed_forms_far_out(activation)
     return LoweredDual(
-        *(_lowered(form) if form else _series(phi) for form, phi in zip(forms, expressions, strict=True))
+        _evaluated(forms[0], far[0], activation.expression), _evaluated(forms[1], far[1], activation.derivative)
     )
+
+
+def _evaluated(form: ClosedForm | None, far: FarForm | None, expression: sp.Expr) -> LoweredMean:
+    """Return a mean by its closed form, by the series of a function, or by both."""
+    if form is not None:
+        return _lowered(form)
+    series = _series(expression)
+    if far is None:
+        return series
+    closed, least = _lowered(far.form), far.least
+
+    def evaluated(a: FloatArray, b: FloatArray, c: FloatArray, D: FloatArray) -> FloatArray:
+        return special.replaced_below(least, series.function, closed(a, b, c, D), a, b, c, D)
+
+    return LoweredMean(evaluated, BOTH, max(series.error, closed.error))
 
 
 def closed_forms_for_floats(activation: Activation, weak: bool = False) -> tuple[ClosedForm | None, ClosedForm | None]:
@@ -106,6 +122,43 @@ def closed_forms_for_floats(activation: Activation, weak: bool = False) -> tuple
     except NotInClass:
         return None, None
     return (value if _keeps_digits(value) else None), (derivative if _keeps_digits(derivative) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class FarForm:
+    """A closed form that keeps its digits at pairs of which both variances are no less than ``least``."""
+
+    form: ClosedForm
+    least: float
+
+
+def closed_forms_far_out(activation: Activation, weak: bool = False) -> tuple[FarForm | None, FarForm | None]:
+    """Return the closed forms of both duals whose terms cancel, but not at large variances, None in place of others."""
+    try:
+        value, derivative = dual(activation, weak).closed_forms
+    except NotInClass:
+        return None, None
+    return _far_out(value), _far_out(derivative)
+
+
+@cache
+def _far_out(form: ClosedForm) -> FarForm | None:
+    """Return the closed form with the variance from which on it is as good as it is said to be, by trying."""
+    names = form.expression.free_symbols - {*_ARGUMENTS}
+    if form.expression.has(BivariateTail, NormalCdf) or names or _keeps_digits(form):
+        return None
+    lowered, found = _lowered(form), None
+    for least in _FAR:
+        pairs = [_pair(least, ratio * least, rho) for ratio in _RATIOS for rho in (0.6, -0.9, 1 - 1e-9)]
+        accuracy = measured(lowered, form, pairs)
+        if not accuracy.pairs or accuracy.absolute > ROUNDING / 2:
+            break
+        found = FarForm(form, least)
+    return found
+
+
+_FAR, _RATIOS = (40.0, 3.0, 0.4), (1.0, 30.0, 1e4, 1e10)
+"""Variances from which on closed forms are tried whose terms cancel below, and how much larger the other is; chosen."""
 
 
 def _as_measured(form: ClosedForm) -> LoweredMean:
@@ -130,10 +183,13 @@ def probes() -> tuple[Pair, ...]:
     choices = [(a, 0.6) for a in _PROBED] + [(a, -0.9) for a in _PROBED] + [(0.7, 1 - 1e-9), (1e-3, 1e-9 - 1)]
     found = []
     for n, (a, rho) in enumerate(choices):
-        b = a * (1, 3, 0.2)[n % 3]
-        c = rho * (a * b) ** 0.5
-        found.append((a, b, c, float(Fraction(a) * Fraction(b) - Fraction(c) ** 2)))
+        found.append(_pair(a, a * (1, 3, 0.2)[n % 3], rho))
     return tuple(found)
+
+
+def _pair(a: float, b: float, rho: float) -> Pair:
+    c = rho * (a * b) ** 0.5
+    return a, b, c, float(Fraction(a) * Fraction(b) - Fraction(c) ** 2)
 
 
 _PROBED = 1e-12, 1e-8, 1e-5, 1e-3, 0.03, 0.4, 3.0, 40.0

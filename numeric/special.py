@@ -6,6 +6,7 @@ The same text goes into source code that is emitted, so every function stands al
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,3 +78,23 @@ def away_from_zero(a: FloatArray, b: FloatArray, D: FloatArray) -> tuple[FloatAr
     zero = (a == 0) | (b == 0)
     a, b = np.where(a == 0, tiny, a), np.where(b == 0, tiny, b)
     return a, b, np.where(zero, a * b, D)
+
+
+def replaced_below(
+    least: float,
+    near: Callable[..., FloatArray],
+    far: ArrayLike,
+    a: ArrayLike,
+    b: ArrayLike,
+    c: ArrayLike,
+    D: ArrayLike,
+) -> FloatArray:
+    """Return the values ``far`` at pairs (a, b, c, D), and ``near(a, b, c, D)`` where a variance is less than least."""
+    *pair, values = np.broadcast_arrays(a, b, c, D, far)
+    small = np.minimum(pair[0], pair[1]) < least
+    result = np.array(values, dtype=float)
+    if small.all():
+        result[...] = near(a, b, c, D)
+    elif small.any():
+        result[small] = near(*(x[small] for x in pair))
+    return result

@@ -30,8 +30,9 @@ from numeric.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 
-_PARAMETERS = 2**20
-"""Parameters that are trained together; chosen: their seven copies in a step of the flow take 60 MB."""
+_PARAMETERS = 2**18
+"""Parameters that are trained together; chosen: their seven copies in a step of the flow take 15 MB, near what caches
+hold, and the time of a step is not that of the interpreter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

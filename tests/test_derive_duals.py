@@ -486,6 +486,13 @@ def test_an_unknown_name_suggests_the_nearest_one(typed, suggested):
         activation(typed)
 
 
+@pytest.mark.parametrize("text", ["q" * 100_000, "17" * 900])
+def test_messages_on_long_texts_are_short(text):
+    with pytest.raises(ValueError, match=r"\.\.\.'") as error:
+        activation(text)
+    assert len(str(error.value)) < 700
+
+
 def test_a_hopeless_name_lists_what_there_is():
     with pytest.raises(ValueError, match=r"did you mean .*erf.*mish"):
         activation("qqqqqqqqqqqqqqq")

@@ -192,9 +192,9 @@ REFUSED = {
     "(-8)**(1/3)": "not a finite expression",
     "asin(2)": "not a finite expression",
     "max(log(-1), z)": "not a finite expression",
-    "nan": "expected a known name",
-    "inf": "expected a known name",
-    "oo*z": "expected a known name",
+    "nan": "expected a finite number",
+    "inf": "expected a finite number",
+    "oo*z": "expected a finite number",
     # powers
     "z**z": "expected a rational exponent",
     "z**pi": "expected a rational exponent",
@@ -359,6 +359,11 @@ def test_parameters_are_real_symbols_on_request():
         assert "up to ten small letters" in one_line(text, parameters=True)
     for text in ("exp*z", "lambda*z", "z + x", "alpha(z)", "z**alpha"):
         one_line(text, parameters=True)
+
+
+@pytest.mark.parametrize("name", ["inf", "infinity", "nan", "oo"])
+def test_what_is_no_number_is_not_taken_for_a_parameter(name):
+    assert f"a finite number at column 7, got '{name}'" in one_line(f"max(z,{name})", parameters=True)
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from derive.duals import ClosedForm, dual
 from derive.duals.kernel_side import kernel_dual
 from derive.duals.theorems import mean_theorem
 from derive.notation import D, a, b, c, z
+from numeric import lower_duals, special
 from numeric.certified import certified_closed_form, certified_dual, precise_closed_form
-from numeric.lower_duals import CLOSED_FORM, SERIES, closed_forms_for_floats, lowered_dual
+from numeric.lower_duals import BOTH, CLOSED_FORM, SERIES, closed_forms_for_floats, lowered_dual
 from numeric.lower_functions import Expit, Softplus, lowered_activation, without_overflow
 
 GROWING = {"exp", "cosh"}
@@ -142,6 +143,37 @@ def test_parameters_need_values():
     slope = sp.Symbol("alpha", positive=True)
     with pytest.raises(ValueError, match="has parameters: give alpha values"):
         lowered_dual(Activation("leaky", sp.Max(z, 0) + slope * sp.Min(z, 0)))
+
+
+WAVES = ["z - sin(z)", "1 - cos(z)", "z*sin(z) - z**2"]
+"""Closed forms that cancel at small variances, of waves that no series follows at large ones."""
+FAR = [(100.0, 300.0, 0.5), (1e6, 1e6, 0.9), (1e12, 1e12, -0.3), (1e6, 1e10, 0.999999)]
+
+
+@pytest.mark.parametrize("text", WAVES)
+def test_waves_are_followed_at_small_and_large_variances(text):
+    row = activation(text)
+    mean, exact = lowered_dual(row).value, certified_dual(row)
+    for a_, b_, rho in ((1e-6, 1e-6, 0.5), (1.0, 2.0, 0.6), (2.0, 1e3, 0.5), *FAR):
+        c_ = rho * math.sqrt(a_ * b_)
+        found = mean(a_, b_, c_, a_ * b_ - c_**2)
+        np.testing.assert_allclose(found, float(exact(a_, b_, c_, digits=20).mid()), rtol=1e-13)
+    assert mean.route == BOTH
+
+
+@pytest.mark.parametrize("text", WAVES)
+def test_without_the_closed_form_waves_far_out_are_an_error_and_no_number(text, monkeypatch):
+    monkeypatch.setattr(lower_duals, "closed_forms_far_out", lambda activation: (None, None))
+    mean = lowered_dual.__wrapped__(activation(text)).value
+    with pytest.raises(ValueError, match="further out the activation is not resolved"):
+        mean(1e6, 1e6, 9e5, 1e12 - 81e10)
+
+
+def test_values_are_replaced_where_one_variance_is_small():
+    a_, b_ = np.array([1.0, 9.0, 9.0]), np.array([9.0, 1.0, 9.0])
+    found = special.replaced_below(2.0, lambda a, b, c, D: -a * b, np.arange(3.0), a_, b_, 0.0, a_ * b_)
+    np.testing.assert_array_equal(found, [-9.0, -9.0, 2.0])
+    assert special.replaced_below(2.0, lambda a, b, c, D: 5.0, 7.0, 1.0, 1.0, 0.0, 1.0) == 5.0
 
 
 def test_the_route_is_told():

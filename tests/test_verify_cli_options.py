@@ -108,7 +108,7 @@ def test_a_topic_that_is_not_asked_for_is_left_out(asked: Callable[..., Any], tm
     assert list(asked("report", "--run", tmp_path / "out")[0]) == list(CLAIMS)
 
 
-TOPICS = re.escape("descent.*, dual.*, ensemble.*, finite-width.*, gp.*, nngp.*")
+TOPICS = re.escape("descent.*, dual.*, ensemble.*, finite-width.*, gp.*, lazy.*, nngp.*, training.*")
 
 
 @pytest.mark.parametrize("pattern", ["finite.*", "eq7*", "finite-width.x*", "*", ".*", "dual.gelu*", "NNGP.*"])

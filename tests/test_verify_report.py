@@ -27,6 +27,7 @@ from verify.report.layers import ancestors, layered, rows_of, spread, without_sh
 from verify.report.math import related, split_at_plus, to_mathml
 from verify.report.plots import convergence_plot, forest_plot
 from verify.report.tex import tex_text
+from verify.report.training import rate_table, real_data_plot
 from verify.report.words import guarantee, interval, number
 
 DERIVATION: dict[str, Any] = {
@@ -947,3 +948,79 @@ def test_the_graph_of_a_group_outlines_what_it_rests_on_elsewhere() -> None:
     assert '<a href="elsewhere.html#eq24">' in graph
     assert "eq30" not in graph  # what is further up stands in the drawings of its own group
     assert claim_graph([known["eq24"]], known, "none") is None
+
+
+# Training
+
+
+def a_picture(**changes: Any) -> dict[str, Any]:
+    """A picture on real data with three test inputs and two widths, in no order of the predicted means."""
+    law = {"mean": [0.4, -0.9, 1.1], "deviation": [0.2, 0.3, 0.25]}
+    width = {
+        "width": 16,
+        "networks": 96,
+        **law,
+        "coverage": 0.93,
+        "interval": [0.9, 0.96],
+        "error": 0.5,
+        "off": 0.1,
+        "off_by_chance": 0.09,
+        "spread": -0.05,
+        "distance": 0.4,
+    }
+    picture: dict[str, Any] = {
+        "name": "digits",
+        "title": "images <b>of</b> 3 and 8",
+        "networks": "one hidden layer, erf",
+        "points": [{"label": f"3 (image {n})", "target": 1.0} for n in range(3)],
+        "laws": {"stopped": law, "trained to the end": law, "posterior": law},
+        "band": {"deviations": 1.96, "nominal": 0.95},
+        "predictors": [{"label": "NNGP posterior", "error": 0.2, "wrong": 0}],
+        "widths": [width, {**width, "width": 256, "interval": None}],
+    }
+    return {**picture, **changes}
+
+
+def a_rate(name: str, **changes: Any) -> dict[str, Any]:
+    entry = {"label": "exponent of it, NTK parameterization", "target": -1.0, "estimate": 0.03} | {
+        "interval": [-0.1, 0.2],
+        "verdict": "confirmed",
+    }
+    check = {"kind": "convergence", "unit": "difference from the exponent -1", "entries": [{**entry, **changes}]}
+    return a_claim(name, checks=[a_check("rate of it, one hidden layer, tanh", **check)])
+
+
+def test_measured_exponents_are_the_stated_ones_with_what_they_differ_by() -> None:
+    (row,) = rate_table([a_rate("lazy.outputs"), a_rate("eq36")])
+    assert (row["id"], row["where"], row["claimed"]) == ("lazy.outputs", "one hidden layer, tanh", -1.0)
+    assert row["measured"] == pytest.approx(-0.97)
+    assert row["interval"] == pytest.approx([-1.1, -0.8])
+
+
+def test_a_bound_or_an_infinite_interval_has_no_interval_of_an_exponent() -> None:
+    bound = a_rate("eq81-f")
+    bound["checks"][0]["unit"] = "by how much the exponent exceeds -0.5"
+    first, second = rate_table([bound, a_rate("lazy.kernel", interval=[None, None])])
+    assert (first["bound"], first["measured"], first["interval"]) == (True, None, None)
+    assert (second["bound"], second["interval"]) == (False, None)
+
+
+def test_trained_networks_are_shown_with_their_prediction_and_the_rates(tmp_path: Path) -> None:
+    record = {**a_record(), "real_data": [a_picture(), a_picture(name="diabetes")]}
+    record["claims"].append(a_rate("lazy.outputs"))
+    page = write_report(record, tmp_path).read_text(encoding="utf-8")
+    assert page.count("96 trained networks of width 16") == 2
+    assert "mages &lt;b&gt;of&lt;/b&gt; 3 and 8" in page
+    assert "0.93 [0.9, 0.96]" in page
+    assert "0 of 3" in page
+    assert "[−1.1, −0.8]" in page
+    assert page == write_report(record, tmp_path / "again").read_text(encoding="utf-8")
+
+
+def test_a_run_without_training_has_no_such_part(page: str) -> None:
+    assert 'id="training"' not in page
+
+
+def test_inputs_stand_in_the_order_of_the_predicted_mean() -> None:
+    drawing = str(real_data_plot(a_picture()))
+    assert [int(n) for n in re.findall(r"3 \(image (\d)\)", drawing)] == [1, 0, 2]

@@ -18,6 +18,7 @@ from verify.ensembles import CONTROL_VARIATE, Ensemble, Statistic, moment_name
 from verify.inputs import Inputs
 from verify.planning import (
     ACTIVATIONS,
+    DEEP_WIDTHS,
     SIGMA_B,
     SIGMA_W,
     Part,
@@ -25,6 +26,7 @@ from verify.planning import (
     PlannedMutant,
     at_pairs,
     network,
+    networks_in_a_block,
     plan_of_mean,
     resolved,
 )
@@ -41,8 +43,6 @@ BIAS_ALLOWED, BIAS_RESOLUTION = 0.1, 0.25
 """The same for a bias, relative to the largest one; chosen: biases are small beside the fluctuations."""
 SPREADS = 5.0
 """How much coarser variances of deep networks are resolved than means (chosen: squares spread more)."""
-UNITS_OF_A_BLOCK = 2**15
-"""Hidden units of all networks of a block; chosen: a block takes a fraction of a second up to this width."""
 NO_PART = 1e15
 """Width of a layer, in units of N, that takes no part; chosen."""
 
@@ -54,10 +54,13 @@ def _three_hidden(activation: str) -> Ensemble:
 
 
 def deep_ensemble(activation: str, width: int) -> Ensemble:
-    """Return networks with two hidden layers and two outputs, few in a block if they are wide."""
-    name = f"two hidden layers, {activation}, width {width}, two outputs"
-    size = max(1, min(512, UNITS_OF_A_BLOCK // width))
-    return Ensemble(name, activation, (width, width), 2, SIGMA_W, SIGMA_B, size)
+    """Return networks with two hidden layers and several outputs, few in a block if they are wide.
+
+    More outputs show more of a narrow network at little cost; of a wide one they cost more than they show.
+    """
+    outputs = 4 if width <= DEEP_WIDTHS[-1] else 2
+    name = f"two hidden layers, {activation}, width {width}, {outputs} outputs"
+    return Ensemble(name, activation, (width, width), outputs, SIGMA_W, SIGMA_B, networks_in_a_block(width, 512))
 
 
 def _kernel(claim: Claim) -> str:

@@ -7,8 +7,8 @@ results depend neither on how blocks are spread over workers nor on when they ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -21,6 +21,7 @@ from numeric.kernels import MLP
 from numeric.lower_functions import lowered_activation
 from numeric.matrix_free import keyed_normals, matrix_free_kernels
 from numeric.network import (
+    Activation,
     NetworkShape,
     empirical_kernels,
     empirical_nngp,
@@ -107,7 +108,7 @@ class Sample:
     pairs: tuple[NDArray[np.intp], NDArray[np.intp]]
 
     def at_pairs(self, matrices: FloatArray) -> FloatArray:
-        """Return the entries of matrices (n, p, p) at the pairs."""
+        """Return the entries of matrices (n, p, p) at the pairs, whatever further axes there are."""
         return matrices[:, self.pairs[0], self.pairs[1]]
 
 
@@ -120,32 +121,29 @@ def _same_and_different(values: FloatArray, sample: Sample) -> FloatArray:
     return np.hstack([sample.at_pairs(equal) / units, sample.at_pairs(every - equal) / (units * (units - 1))])
 
 
-def _over_outputs(values: FloatArray, sample: Sample) -> FloatArray:
-    """Return means of (n, p, p, k, k') over equal outputs and, side by side, over different ones if there are several.
+def _over_outputs(values: FloatArray) -> FloatArray:
+    """Return means of (n, pairs, k, k') over equal outputs and, side by side, over different ones if there are several.
 
     Outputs are exchangeable, so averaging over them changes no mean and saves networks.
     """
     outputs = values.shape[-1]
-    equal = np.einsum("nabkk->nab", values)
+    equal = np.einsum("npkk->np", values)
     if outputs == 1:
-        return sample.at_pairs(equal)
-    different = (values.sum(axis=(3, 4)) - equal) / (outputs * (outputs - 1))
-    return np.hstack([sample.at_pairs(equal / outputs), sample.at_pairs(different)])
+        return np.asarray(equal)
+    different = (values.sum(axis=(2, 3)) - equal) / (outputs * (outputs - 1))
+    return np.hstack([equal / outputs, different])
 
 
 def _without_own_part(sample: Sample) -> FloatArray:
     """Return the tangent kernel without the part of the output layer's own parameters, which is the NNGP kernel."""
-    difference: FloatArray = sample.ntk - sample.nngp[..., None, None] * np.eye(sample.ntk.shape[-1])
-    return difference
+    own = sample.at_pairs(sample.nngp)[..., None, None] * np.eye(sample.ntk.shape[-1])
+    return np.asarray(sample.at_pairs(sample.ntk) - own)
 
 
 def _squared_spread(sample: Sample, centre: FloatArray) -> FloatArray:
     """Return squared deviations of the tangent kernel from its mean, which is zero between different outputs."""
-    rows, columns = sample.pairs
-    mean = np.zeros(sample.ntk.shape[1:3])
-    mean[rows, columns] = mean[columns, rows] = centre[: len(rows)]
-    deviation = sample.ntk - mean[..., None, None] * np.eye(sample.ntk.shape[-1])
-    return _over_outputs(deviation**2, sample)
+    mean = centre[: len(sample.pairs[0]), None, None] * np.eye(sample.ntk.shape[-1])
+    return _over_outputs((sample.at_pairs(sample.ntk) - mean) ** 2)
 
 
 CONTROL_VARIATE = "control variate of the bias of nngp"
@@ -255,8 +253,8 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "second moments of units": lambda s, centre: _same_and_different(s.outputs, s),
     "fourth moments of units": lambda s, centre: _same_and_different(s.outputs**2, s),
     "nngp": lambda s, centre: s.at_pairs(s.nngp),
-    "ntk": lambda s, centre: _over_outputs(s.ntk, s),
-    "inherited ntk": lambda s, centre: _over_outputs(_without_own_part(s), s),
+    "ntk": lambda s, centre: _over_outputs(s.at_pairs(s.ntk)),
+    "inherited ntk": lambda s, centre: _over_outputs(_without_own_part(s)),
     "squared spread of nngp": lambda s, centre: (s.at_pairs(s.nngp) - centre) ** 2,
     "squared spread of ntk": _squared_spread,
     "product of deviations of nngp and ntk": _joint_spread,
@@ -288,13 +286,22 @@ def sample_block(
     ensemble: Ensemble, x: FloatArray, statistics: tuple[Statistic, ...], seed: int, block: int
 ) -> tuple[Moments, ...]:
     """Return the power sums of each statistic over one block of networks."""
+    names = " ".join(statistic.name for statistic in statistics)
     with one_thread():  # products on several threads round differently
-        sample = _sample(ensemble, x, " ".join(statistic.name for statistic in statistics), seed, block)
-        return tuple(Moments.of(STATISTICS[s.name](sample, s.centre) / s.scale, s.target / s.scale) for s in statistics)
+        samples = _samples(ensemble, x, names, seed, block)
+        found = [[STATISTICS[s.name](sample, s.centre) / s.scale for s in statistics] for sample in samples]
+        return tuple(
+            Moments.of(np.concatenate(values), s.target / s.scale)
+            for s, values in zip(statistics, zip(*found, strict=True), strict=True)
+        )
 
 
 _WIDE = 256
 """Hidden width from which on networks are sampled without weight matrices; chosen, near the crossover."""
+_PORTION = 2**18
+"""Numbers in the weights and sensitivities of networks that are drawn at a time; chosen: they stay in the cache."""
+_FEWEST = 32
+"""Networks drawn at a time at least, so that calls cost little (chosen)."""
 _NOT_NEEDED: FloatArray = np.empty((0, 0, 0, 0, 0))
 """Stands for what no statistic of a sample asks for, which is not computed."""
 
@@ -313,40 +320,78 @@ def in_their_span(x: FloatArray) -> FloatArray:
     return np.asarray(coordinates[place.ravel()] * np.sqrt(points / dimension))
 
 
-def _sample(ensemble: Ensemble, x: FloatArray, names: str, seed: int, block: int) -> Sample:
-    """Return what the networks of a block show of what is named."""
+def _samples(ensemble: Ensemble, x: FloatArray, names: str, seed: int, block: int) -> Iterator[Sample]:
+    """Yield what the networks of a block show of what is named, in portions."""
     inputs = in_their_span(x) if ensemble.widths else x
-    shape, layers, pairs = ensemble.shape(inputs.shape[1]), len(ensemble.widths), np.tril_indices(len(x))
-    phi, dphi = lowered_activation(activation(ensemble.activation))
-    networks = [phi] * layers, [dphi] * layers
-    key = block_key(seed, ensemble.name, block)
+    shape, key = ensemble.shape(inputs.shape[1]), block_key(seed, ensemble.name, block)
     if max(ensemble.widths, default=0) >= _WIDE:
-        distinct, place = np.unique(inputs, axis=0, return_inverse=True)
-        kernels = matrix_free_kernels(shape, distinct, *networks, ensemble.block_size, keyed_normals(key))
-        rows, columns = place.ravel()[:, None], place.ravel()
-        outputs, nngp, ntk, every = (
-            kernels.outputs[:, :, columns],
-            kernels.nngp[:, rows, columns],
-            kernels.ntk[:, rows, columns],
-            kernels.layers[:, :, rows, columns],
-        )
-    else:
-        rng = np.random.Generator(np.random.Philox(key))
-        parameters = sample_parameters(shape, ensemble.block_size, rng)
-        outputs = nngp = ntk = every = _NOT_NEEDED
-        if "units" in names:
-            outputs = forward(shape, parameters, inputs, networks[0])[-1]
-        if CONTROL_VARIATE in names:
-            kernels = sampled_kernels(shape, parameters, inputs, *networks)
-            nngp, ntk, every = kernels.nngp, kernels.ntk, kernels.layers
-        elif "ntk" in names:
-            nngp, ntk = empirical_kernels(shape, parameters, inputs, *networks)
-        elif "nngp" in names:
-            nngp = empirical_nngp(shape, parameters, inputs, networks[0])
-    control = _NOT_NEEDED
+        yield _without_weights(ensemble, shape, x, inputs, names, key)
+        return
+    numbers = sum(out * fed for out, fed in zip(shape.fan_out, shape.fan_in, strict=True))
+    numbers += sum(shape.widths) * shape.outputs * len(x)
+    size = max(_FEWEST, _PORTION // numbers)
+    if not any(name in names for name in ("units", "ntk", CONTROL_VARIATE)):
+        shape = replace(shape, outputs=1)  # drawn last, and nobody looks at them
+    starts = range(0, ensemble.block_size, size)
+    for start, own in zip(starts, key.spawn(len(starts)), strict=True):
+        yield _with_weights(ensemble, shape, min(size, ensemble.block_size - start), x, inputs, names, own)
+
+
+def _functions(ensemble: Ensemble) -> tuple[list[Activation], list[Activation]]:
+    phi, dphi = lowered_activation(activation(ensemble.activation))
+    layers = len(ensemble.widths)
+    return [phi] * layers, [dphi] * layers
+
+
+def _without_weights(
+    ensemble: Ensemble,
+    shape: NetworkShape,
+    x: FloatArray,
+    inputs: FloatArray,
+    names: str,
+    key: np.random.SeedSequence,
+) -> Sample:
+    distinct, place = np.unique(inputs, axis=0, return_inverse=True)
+    kernels = matrix_free_kernels(shape, distinct, *_functions(ensemble), ensemble.block_size, keyed_normals(key))
+    rows, columns = place.ravel()[:, None], place.ravel()
+    return Sample(
+        kernels.outputs[:, :, columns],
+        kernels.nngp[:, rows, columns],
+        kernels.ntk[:, rows, columns],
+        _control(ensemble, x, names, kernels.layers[:, :, rows, columns]),
+        np.tril_indices(len(x)),
+    )
+
+
+def _with_weights(
+    ensemble: Ensemble,
+    shape: NetworkShape,
+    size: int,
+    x: FloatArray,
+    inputs: FloatArray,
+    names: str,
+    key: np.random.SeedSequence,
+) -> Sample:
+    """Return what a portion of networks shows; the weights depend on the key alone, not on what is named."""
+    functions = _functions(ensemble)
+    parameters = sample_parameters(shape, size, np.random.Generator(np.random.Philox(key)))
+    outputs = nngp = ntk = every = _NOT_NEEDED
+    if "units" in names:
+        outputs = forward(shape, parameters, inputs, functions[0])[-1]
     if CONTROL_VARIATE in names:
-        control = _control_variate(ensemble.limit, x.tobytes(), x.shape)(every)
-    return Sample(outputs, nngp, ntk, control, pairs)
+        kernels = sampled_kernels(shape, parameters, inputs, *functions)
+        nngp, ntk, every = kernels.nngp, kernels.ntk, kernels.layers
+    elif "ntk" in names:
+        nngp, ntk = empirical_kernels(shape, parameters, inputs, *functions)
+    elif "nngp" in names:
+        nngp = empirical_nngp(shape, parameters, inputs, functions[0])
+    return Sample(outputs, nngp, ntk, _control(ensemble, x, names, every), np.tril_indices(len(x)))
+
+
+def _control(ensemble: Ensemble, x: FloatArray, names: str, layers: FloatArray) -> FloatArray:
+    if CONTROL_VARIATE not in names:
+        return _NOT_NEEDED
+    return _control_variate(ensemble.limit, x.tobytes(), x.shape)(layers)
 
 
 @cache

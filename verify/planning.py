@@ -27,6 +27,8 @@ SIGMA_W, SIGMA_B = 1.4, 0.3
 ACTIVATIONS = ("relu", "erf")
 WIDTH = 16
 """Hidden width of the networks with exact finite-width laws: small, so that a million are cheap."""
+UNITS_OF_A_BLOCK = 2**15
+"""Hidden units of all networks of a block; chosen: a block takes a fraction of a second up to this width."""
 DEEP_WIDTHS = (16, 32, 64, 128)
 MODEL_ERROR = 1.0 / (DEEP_WIDTHS[0] * DEEP_WIDTHS[-1])
 """Allowed relative error of the extrapolated mean, one over the product of its widths. The extrapolation removes the
@@ -86,6 +88,9 @@ class Plan:
         prediction: what the prediction is, in words.
         interval: of the means of a single part, from moments and alpha, where its values allow one that holds at every
             sample size; else it is that of means of anything.
+        power: of what is followed along widths, whose means are taken: 2 for roots of mean squares.
+        bound: whether the claimed exponent is the largest that is allowed, not the only one.
+        axis: what is fitted, as a picture names it.
     """
 
     claim: str
@@ -102,6 +107,9 @@ class Plan:
     predicted: tuple[float, ...] = ()
     prediction: str = ""
     interval: Callable[..., Interval] | None = None
+    power: float = 2.0
+    bound: bool = False
+    axis: str = "error, relative"
 
     @property
     def out_of_reach(self) -> tuple[PlannedMutant, ...]:
@@ -121,9 +129,13 @@ def first_ensemble(outputs: int = 32) -> Ensemble:
 
 def one_hidden(activation: str, width: int = WIDTH, outputs: int = 4) -> Ensemble:
     """Return networks with one hidden layer of a width."""
-    return Ensemble(
-        f"one hidden layer, {activation}, width {width}", activation, (width,), outputs, SIGMA_W, SIGMA_B, 1024
-    )
+    name = f"one hidden layer, {activation}, width {width}"
+    return Ensemble(name, activation, (width,), outputs, SIGMA_W, SIGMA_B, networks_in_a_block(width, 1024))
+
+
+def networks_in_a_block(width: int, most: int) -> int:
+    """Return how many networks a block has: few if they are wide."""
+    return max(1, min(most, UNITS_OF_A_BLOCK // width))
 
 
 def network(activation: str, hidden_layers: int) -> MLP:

@@ -34,6 +34,7 @@ from verify.planning import (
     scale_of,
 )
 from verify.rates import rates_for, widths_up_to
+from verify.training_plans import covariance, laziness, mean, pathwise_ratio
 
 FloatArray = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def plans_for(claim: Claim, inputs: Inputs, resolution: float, widest: int = DEE
     """
     planner = _PLANNERS.get(claim.observable) if claim.observable else None
     rates = rates_for(claim, inputs, widths_up_to(widest))
-    return (*(planner(claim, inputs, resolution) if planner else ()), *rates)
+    return (*(planner(claim, inputs, resolution) if planner else ()), *rates, *laziness(claim, widest))
 
 
 def _first_layer_values(net: MLP, inputs: Inputs) -> tuple[FloatArray, FloatArray]:
@@ -348,6 +349,9 @@ _PLANNERS: Mapping[Observable, Callable[[Claim, Inputs, float], tuple[Plan, ...]
     Observable.OUTPUT_MOMENTS: _output_moments,
     Observable.OUTPUT_DEPENDENCE: dependence,
     Observable.OUTPUT_LAW: distribution,
+    Observable.TRAINED_MEAN: mean,
+    Observable.TRAINED_COVARIANCE: covariance,
+    Observable.PATHWISE_RATIO: pathwise_ratio,
     Observable.ONE_INPUT_LAW: one_input,
     Observable.COEFFICIENT: coefficient,
     Observable.DEEP_KERNEL: _deep_kernel,

@@ -113,6 +113,7 @@ def _plan(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: 
         rate,
         followed.predicted,
         EXACT if study.hidden_layers == 1 else LEADING,
+        power=2.0 if rate == RATE else 1.0,
     )
 
 

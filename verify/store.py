@@ -30,7 +30,15 @@ from verify.statistics import Moments
 
 FORMAT = "1"
 PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "scikit-learn", "widelimit")
-SOURCES = ("derive", "numeric", "verify/ensembles.py", "verify/statistics.py", "verify/verdict.py")
+SOURCES = (
+    "derive",
+    "numeric",
+    "verify/ensembles.py",
+    "verify/learning_problems.py",
+    "verify/statistics.py",
+    "verify/trained_ensembles.py",
+    "verify/verdict.py",
+)
 """What computes a block. A version alone would not tell that a checkout was edited."""
 
 _TABLES = (

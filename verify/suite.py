@@ -15,18 +15,20 @@ from derive.claim import Claim, Kind, Observable
 from derive.lecture import CLAIMS
 from derive.lecture.contents import contents_record
 from derive.record import claim_record, typeset
+from verify import real_data
 from verify.checks.exhibits import exhibited
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
 from verify.checks.symbolic import printed, symbolic
-from verify.ensembles import Ensemble, Statistic, sample_block
+from verify.ensembles import Ensemble, Statistic
 from verify.error_budget import ErrorBudget
 from verify.inputs import Inputs
-from verify.planning import SIGMA_B, SIGMA_W, Plan
+from verify.planning import SIGMA_B, SIGMA_W, Part, Plan
 from verify.plans import plans_for
 from verify.record import SCHEMA, CheckResult, ClaimResult
 from verify.statistics import Moments
 from verify.store import BlockStore, environment, specification, versions
+from verify.trained_ensembles import TrainedEnsemble, block_of
 from verify.verdict import Verdict
 
 FALSE_ALARMS = 1e-6
@@ -68,7 +70,8 @@ Progress = Callable[[str, float], None]
 Place = tuple[Ensemble, int]
 """An ensemble and the number of one of its statistics."""
 _BLOCKS_OF_A_TASK = 8
-"""A unit of work and of what is written at once: some tenths of a second (chosen)."""
+"""A unit of work and of what is written at once, or a single block where networks are trained: some tenths of a second
+(chosen)."""
 _TASKS_AHEAD = 512
 """Tasks handed over and not yet kept: enough for a cluster, few enough for the memory (chosen)."""
 
@@ -101,10 +104,10 @@ class _Ensembles:
     until: int = 0
     specifications: dict[Place, str] = field(default_factory=dict)
 
-    def places(self, plan: Plan) -> tuple[Place, ...]:
+    def places(self, parts: Sequence[Part]) -> tuple[Place, ...]:
         """Return where the moments of each part of a plan are found, registering its statistics."""
         found = []
-        for part in plan.parts:
+        for part in parts:
             kept = self.statistics.setdefault(part.ensemble, [])
             if not any(s.same_as(part.statistic) for s in kept):
                 kept.append(part.statistic)
@@ -140,8 +143,9 @@ class _Ensembles:
                     tasks.setdefault(missing, []).append(block)
             for missing, numbers in tasks.items():
                 statistics = tuple(self.statistics[ensemble][n] for _, n in missing)
-                for first in range(0, len(numbers), _BLOCKS_OF_A_TASK):
-                    chunk = numbers[first : first + _BLOCKS_OF_A_TASK]
+                size = 1 if isinstance(ensemble, TrainedEnsemble) else _BLOCKS_OF_A_TASK
+                for first in range(0, len(numbers), size):
+                    chunk = numbers[first : first + size]
                     future = executor.submit(_sample_blocks, ensemble, self.inputs.x, statistics, self.seed, chunk)
                     waiting[future] = list(missing)
             self._merge(wanted)
@@ -175,7 +179,7 @@ class _Ensembles:
 def _sample_blocks(
     ensemble: Ensemble, x: np.ndarray, statistics: tuple[Statistic, ...], seed: int, blocks: Sequence[int]
 ) -> list[tuple[int, tuple[Moments, ...]]]:
-    return [(block, sample_block(ensemble, x, statistics, seed, block)) for block in blocks]
+    return [(block, block_of(ensemble, x, statistics, seed, block)) for block in blocks]
 
 
 def _deterministic(ids: Sequence[str]) -> list[tuple[tuple[CheckResult, ...], dict[str, Any], Any]]:
@@ -236,6 +240,9 @@ def run(
         plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution, tier.widest))
     budget = ErrorBudget.share(FALSE_ALARMS, [plan.name for plan in plans]) if plans else None
     sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress, store)
+    pictures = []
+    if any(CLAIMS[key].observable in (Observable.TRAINED_MEAN, Observable.TRAINED_COVARIANCE) for key in keys):
+        pictures = _real_data(tier, seed, inputs, executor, progress, store)
     deterministic: dict[str, Any] = {}
     for done in as_completed(waiting):
         deterministic.update(zip(waiting[done], done.result(), strict=True))
@@ -276,6 +283,7 @@ def run(
         "budget": {"total": FALSE_ALARMS, "safety": budget.safety if budget else 1.0, "spent": spent, "checks": shares},
         "claims": records,
         "lecture": contents_record(CLAIMS),
+        "real_data": pictures,
     }
 
 
@@ -291,7 +299,7 @@ def _sampled(
 ) -> list[tuple[str, CheckResult]]:
     """Return the result of every plan, looking at doubling samples until all are decided or the tier is used up."""
     ensembles = _Ensembles(inputs, seed, store or _in_memory())
-    places = [ensembles.places(plan) for plan in plans]
+    places = [ensembles.places(plan.parts) for plan in plans]
     results: dict[int, CheckResult] = {}
     sampled = 0
     for look in range(tier.looks):
@@ -306,14 +314,47 @@ def _sampled(
         sampled = blocks.stop
         needed = list(dict.fromkeys(place for n in undecided for place in places[n]))
         stage = f"sampling, look {look + 1}: {len(plans) - len(undecided)} of {len(plans)} checks decided"
-        progress(stage, 0.0)
-        for fraction in ensembles.sample(executor, needed, blocks):
-            progress(stage, fraction)
+        for what, some in _stages(needed, len(blocks)):
+            progress(stage + what, 0.0)
+            for fraction in ensembles.sample(executor, some, blocks):
+                progress(stage + what, fraction)
         for n in undecided:
             assert budget is not None  # there are plans, so there is a budget
             moments = tuple(ensembles.totals[place] for place in places[n])
             results[n] = judge(plans[n], moments, budget.alpha(*plans[n].name), look)
     return [(plan.claim, results[n]) for n, plan in enumerate(plans)]
+
+
+def _stages(needed: Sequence[Place], blocks: int) -> Iterator[tuple[str, list[Place]]]:
+    """Yield what is sampled one after another, with words: networks that are trained, ensemble by ensemble, last."""
+    if sampled := [place for place in needed if not isinstance(place[0], TrainedEnsemble)]:
+        yield "", sampled
+    trained = dict.fromkeys(ensemble for ensemble, _ in needed if isinstance(ensemble, TrainedEnsemble))
+    for ensemble in trained:
+        what = f", training {blocks * ensemble.block_size} networks of width {ensemble.widths[0]}"
+        yield f"{what} on {ensemble.problem}", [place for place in needed if place[0] == ensemble]
+
+
+_BLOCKS_OF_A_PICTURE = 8
+"""How many fewer blocks a picture on real data has than a first look; chosen."""
+
+
+def _real_data(
+    tier: Tier, seed: int, inputs: Inputs, executor: Executor, progress: Progress, store: BlockStore | None
+) -> list[dict[str, Any]]:
+    """Return what networks of growing width do on real data, problem by problem; a picture that decides nothing."""
+    ensembles = _Ensembles(inputs, seed, store or _in_memory())
+    blocks, records = range(max(1, tier.first_blocks // _BLOCKS_OF_A_PICTURE)), []
+    for name in real_data.PROBLEMS:
+        found = []
+        for parts in real_data.parts(name, tier.widest):
+            places = ensembles.places(parts)
+            for what, _ in _stages(places, len(blocks)):
+                for fraction in ensembles.sample(executor, places, blocks):
+                    progress(f"real data{what}", fraction)
+            found.append([ensembles.totals[place] for place in places])
+        records.append(real_data.record(name, tier.widest, found))
+    return records
 
 
 def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) -> ClaimResult:

@@ -12,6 +12,7 @@ from derive.lecture import (
     nngp,
     ntk,
     outputs,
+    trained_networks,
 )
 
 CLAIMS = Registry(
@@ -20,6 +21,7 @@ CLAIMS = Registry(
     ntk.CLAIMS,
     linearized.CLAIMS,
     ensemble_claims.CLAIMS,
+    trained_networks.CLAIMS,
     conditioning.CLAIMS,
     finite_width.CLAIMS,
     outputs.CLAIMS,

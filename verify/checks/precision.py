@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import mpmath
 import numpy as np
+from mpmath.calculus.quadrature import GaussLegendre
 
 from derive.claim import Claim, Observable
 from derive.duals import ClosedForm, GaussianMean
@@ -78,16 +80,22 @@ def _gaussian_mean(f: Callable[[Any], Any], a: Any, b: Any, c: Any) -> Any:
     kink = mpmath.atan2(along, -across) % mpmath.pi
     cuts = sorted([mpmath.pi / 2, kink, mpmath.pi / 2 + mpmath.pi, kink + mpmath.pi])
 
-    def ring(angle: Any) -> Any:
+    radial = [(r, weight * r * mpmath.exp(-r * r / 2)) for r, weight in _nodes(_RADII)]
+    terms = []
+    for angle, weight in _nodes((*cuts, cuts[0] + 2 * mpmath.pi)):
         x, y = root * mpmath.cos(angle), along * mpmath.cos(angle) + across * mpmath.sin(angle)
+        terms.append(weight * mpmath.fsum(density * f(r * x) * f(r * y) for r, density in radial))
+    return mpmath.fsum(terms) / (2 * mpmath.pi)
 
-        def at(r: Any) -> Any:
-            return f(r * x) * f(r * y) * r * mpmath.exp(-r * r / 2)
 
-        return mpmath.quad(at, _RADII, method="gauss-legendre", maxdegree=4)
+_LEGENDRE = GaussLegendre(mpmath.mp)
+_DEGREE = 4
+"""Of mpmath's rules, the one of 24 nodes between two cuts; chosen: 48 change nothing above 1e-19."""
 
-    total = mpmath.quad(ring, [*cuts, cuts[0] + 2 * mpmath.pi], method="gauss-legendre", maxdegree=4)
-    return total / (2 * mpmath.pi)
+
+def _nodes(edges: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+    """Return nodes and weights of Gauss and Legendre between each two neighbours."""
+    return [node for a, b in pairwise(edges) for node in _LEGENDRE.get_nodes(a, b, _DEGREE, mpmath.mp.prec)]
 
 
 def _second_moment(f: Callable[[Any], Any], a: Any) -> Any:
@@ -207,28 +215,27 @@ def _kernel(claim: Claim) -> CheckResult:
 @cache
 def _reference_kernels(name: str, hidden_layers: int) -> tuple[Any, Any]:
     """Return NNGP and tangent kernel of two inputs, layer by layer, as 2 x 2 matrices of mpmath numbers."""
-    x = [[mpmath.mpf(v) for v in row] for row in _INPUTS]
-    phi, dphi = _ACTIVATIONS[name]
     w, b = mpmath.mpf(str(SIGMA_W)) ** 2, mpmath.mpf(str(SIGMA_B)) ** 2
-    size = len(x[0])
-    kernel = mpmath.matrix(2, 2)
-    for i in range(2):
-        for j in range(2):
-            kernel[i, j] = b + w * mpmath.fsum(p * q for p, q in zip(x[i], x[j], strict=True)) / size
-    tangent = kernel.copy()
-    for _ in range(hidden_layers):
-        new, slope = mpmath.matrix(2, 2), mpmath.matrix(2, 2)
-        for i in range(2):
-            new[i, i] = b + w * _second_moment(phi, kernel[i, i])
-            slope[i, i] = w * _second_moment(dphi, kernel[i, i])
-        pair = kernel[0, 0], kernel[1, 1], kernel[0, 1]
-        new[0, 1] = new[1, 0] = b + w * _gaussian_mean(phi, *pair)
-        slope[0, 1] = slope[1, 0] = w * _gaussian_mean(dphi, *pair)
+    if hidden_layers == 0:
+        x = [[mpmath.mpf(v) for v in row] for row in _INPUTS]
+        first = mpmath.matrix(2, 2)
         for i in range(2):
             for j in range(2):
-                tangent[i, j] = new[i, j] + slope[i, j] * tangent[i, j]
-        kernel = new
-    return kernel, tangent
+                first[i, j] = b + w * mpmath.fsum(p * q for p, q in zip(x[i], x[j], strict=True)) / len(x[0])
+        return first, first
+    phi, dphi = _ACTIVATIONS[name]
+    kernel, below = _reference_kernels(name, hidden_layers - 1)
+    new, slope, tangent = mpmath.matrix(2, 2), mpmath.matrix(2, 2), mpmath.matrix(2, 2)
+    for i in range(2):
+        new[i, i] = b + w * _second_moment(phi, kernel[i, i])
+        slope[i, i] = w * _second_moment(dphi, kernel[i, i])
+    pair = kernel[0, 0], kernel[1, 1], kernel[0, 1]
+    new[0, 1] = new[1, 0] = b + w * _gaussian_mean(phi, *pair)
+    slope[0, 1] = slope[1, 0] = w * _gaussian_mean(dphi, *pair)
+    for i in range(2):
+        for j in range(2):
+            tangent[i, j] = new[i, j] + slope[i, j] * below[i, j]
+    return new, tangent
 
 
 def _linear_model(claim: Claim) -> CheckResult:

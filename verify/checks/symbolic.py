@@ -49,10 +49,15 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
 
 def claims_with_right_side(term: Term, but: str) -> tuple[str, ...]:
     """Return the ids of the other claims whose derivation ends in the same term: what the machine finds to be equal."""
+    is_dual = CLAIMS[but].observable is Observable.DUAL
     return tuple(
         key
         for key, claim in CLAIMS.items()
-        if key != but and claim.theorem and claim.derived(claim.proven()).key == term.key
+        # duals end in terms of their own kinds, and to derive them all takes seconds
+        if key != but
+        and claim.theorem
+        and (claim.observable is Observable.DUAL) == is_dual
+        and claim.derived(claim.proven()).key == term.key
     )
 
 

@@ -11,6 +11,7 @@ from verify.report.files import write_whole
 from verify.report.graph import claim_graph
 from verify.report.layers import ancestors
 from verify.report.plots import convergence_plot, forest_plot, legend_keys
+from verify.report.training import rate_table, real_data_views
 from verify.report.words import VERDICTS
 
 _SCHEMA = 1
@@ -122,6 +123,8 @@ def write_report(results: Mapping[str, Any], directory: Path) -> Path:
             ],
             attention=_attention(claims),
             digits=_digits(claims),
+            rates=rate_table(claims),
+            real_data=real_data_views(results),
         )
     )
     beside = companion_page(results) if cover else None  # everything is rendered before anything is written

@@ -185,7 +185,7 @@ def _require_typed(rows: Space, columns: Space, letters: tuple[Letter, ...], pie
 
 
 def _shape(operator: Operator) -> str:
-    return f"a matrix of shape {operator.rows.name} x {operator.columns.name}"
+    return f"a matrix of shape {operator.rows.name} × {operator.columns.name}"
 
 
 def _times(left: Pieces, m: int, right: Pieces, n: int, shared: bool) -> Pieces:
@@ -272,7 +272,7 @@ def replaced(operator: Operator, pair: tuple[Letter, Letter], by: Operator) -> O
 def substituted(operator: Operator, letter: Letter, by: Operator) -> Operator:
     """Return the operator with a letter replaced by an operator of the same shape."""
     if (letter.rows, letter.columns) != (by.rows, by.columns):
-        raise IllTyped(f"{letter.name} is of shape {letter.rows.name} x {letter.columns.name}, not {_shape(by)}")
+        raise IllTyped(f"{letter.name} is of shape {letter.rows.name} × {letter.columns.name}, not {_shape(by)}")
     for letters in operator.words:
         if letter in letters:
             return substituted(_spliced(operator, letters, letters.index(letter), 1, by), letter, by)

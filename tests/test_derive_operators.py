@@ -69,7 +69,7 @@ def equal_matrices(operator, matrix, spectrum):
 
 
 def test_the_printed_order_of_eq_71_is_ill_typed():
-    with pytest.raises(IllTyped, match=r"cannot multiply a matrix of shape X x outputs by a matrix of shape X x X"):
+    with pytest.raises(IllTyped, match=r"cannot multiply a matrix of shape X × outputs by a matrix of shape X × X"):
         flow_claims.printed_training_outputs()
 
 
@@ -81,14 +81,14 @@ def test_a_product_names_the_spaces_that_do_not_fit():
 
 
 def test_a_sum_of_two_shapes_is_ill_typed():
-    with pytest.raises(IllTyped, match="cannot add a matrix of shape theta x X to a matrix of shape X x theta"):
+    with pytest.raises(IllTyped, match="cannot add a matrix of shape theta × X to a matrix of shape X × theta"):
         J + JT
     with pytest.raises(IllTyped, match="cannot add"):
         Y - F @ word(Letter("M", OUTPUTS, TRAINING))
 
 
 def test_a_letter_is_replaced_by_its_own_shape_only():
-    with pytest.raises(IllTyped, match="Y is of shape X x outputs, not a matrix of shape theta x X"):
+    with pytest.raises(IllTyped, match="Y is of shape X × outputs, not a matrix of shape theta × X"):
         substituted(Y, lecture.Y, JT)
 
 

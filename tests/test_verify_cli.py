@@ -43,6 +43,37 @@ def test_the_list_names_every_claim_at_60_columns() -> None:
     assert {line.split()[0] for line in result.stdout.splitlines() if line.strip()} >= set(CLAIMS)
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_list_shows_the_verdicts_of_the_latest_run(run: Path, columns: int) -> None:
+    result = widelimit("list", "--run", run.parent, columns=columns)
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert next(line for line in lines if line.startswith("eq71 ")).split()[1 if columns > 90 else 2] == "confirmed"
+    assert "–" in next(line for line in lines if line.startswith("eq36 "))  # the run did not look at it
+    assert "rests on what is not confirmed" in " ".join(result.stdout.split())
+
+
+def test_the_list_for_machines_has_the_verdicts_too(run: Path) -> None:
+    listed = {entry["id"]: entry for entry in json.loads(widelimit("list", "--run", run, "--json").stdout)}
+    assert listed["eq71"]["verdict"] == "confirmed"
+    assert listed["eq71"]["resting"] == []
+    assert listed["eq36"]["verdict"] is None
+
+
+def test_a_list_without_a_run_has_no_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = widelimit("list")
+    assert shown.exit_code == 0
+    assert "confirmed" not in shown.stdout
+    (tmp_path / "reports" / "latest").mkdir(parents=True)
+    (tmp_path / "reports" / "latest" / "results.json").write_text("{}", encoding="utf-8")
+    broken = widelimit("list")
+    assert broken.exit_code == 0
+    assert "no verdicts are shown: expected results of schema 1" in broken.stderr
+    assert broken.stdout == shown.stdout
+    assert widelimit("list", "--run", tmp_path / "reports").exit_code == 2
+
+
 def test_the_list_for_machines_has_every_claim() -> None:
     listed = json.loads(widelimit("list", "--json").stdout)
     assert [entry["id"] for entry in listed] == list(CLAIMS)
@@ -86,7 +117,7 @@ def test_the_recorded_command_gives_the_run_again_on_any_machine(run: Path) -> N
 
 def test_verify_prints_verdicts_on_stdout_and_stages_on_stderr(tmp_path: Path) -> None:
     result = widelimit("verify", "eq70", "--run", tmp_path, "--workers", 1, columns=60)
-    assert re.search(r"eq70 +confirmed +2 +6/6", result.stdout)
+    assert re.search(r"eq70 +confirmed +△? +2 +3/3", result.stdout)
     assert result.stdout.splitlines()[-1] == str(tmp_path / "results.json")
     stages = result.stderr.splitlines()
     assert stages[0].startswith("planning")
@@ -104,6 +135,7 @@ def test_the_last_line_of_a_report_is_its_path(run: Path) -> None:
         result = widelimit("report", given)
         assert result.exit_code == 0
         assert result.stdout.splitlines()[-1] == str(run / "report.html")
+        assert (run / "companion.html").is_file()
     assert "eq71" in (run / "report.html").read_text(encoding="utf-8")
 
 

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verify.report import write_derivations, write_report
+from verify.report.coverage import fates
 from verify.report.fonts import fallback_font
 from verify.report.graph import claim_graph
 from verify.report.layers import ancestors, layered, rows_of, spread, without_shortcuts
@@ -205,6 +206,18 @@ def a_record() -> dict[str, Any]:
             "checks": [{"claim": "eq24", "check": "moments", "alpha": 1e-8}],
         },
         "claims": claims,
+        "lecture": [
+            {"section": "3.4.1", "title": "By induction", "statements": [{"id": "eq24", "title": "Title of eq24"}]},
+            {
+                "section": "4.1",
+                "title": "The limit <of> kernels",
+                "statements": [
+                    {"id": "eq35", "title": "Title of eq35"},
+                    {"id": "eq36", "title": "Recursion of Θ̂"},
+                    {"id": "sec4.1-nobody", "title": None},
+                ],
+            },
+        ],
     }
 
 
@@ -277,7 +290,7 @@ def test_the_page_loads_nothing_from_elsewhere(page: str) -> None:
     assert not {"script", "link", "iframe", "object", "img"} & set(parsed.tags)
     addresses = set(re.findall(r"(?:https?:)?//[\w./-]+", re.sub(r"data:[^\"]*", "", page)))
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
-    assert all(link.startswith("#") or link == "results.json" for link in parsed.links)
+    assert all(link.startswith("#") or link in ("results.json", "companion.html") for link in parsed.links)
     assert set(re.findall(r"url\((?!#)\"?(\w+):", page)) == {"data"}
 
 
@@ -298,7 +311,7 @@ def test_a_record_cannot_inject_markup(page: str) -> None:
 
 def test_the_header_counts_verdicts_and_leaves_equivalent_mutants_out(page: str) -> None:
     assert "<h1>2 of 4 claims confirmed, 1 refuted, 1 inconclusive</h1>" in page
-    assert "<strong>2 / 3</strong> mutants killed; 1 equivalent" in page
+    assert "<strong>2 / 3</strong> mutants killed; 1 survived, 1 equivalent" in page
     assert "<strong>2.5×10⁻⁷</strong> spent of an error budget of 10⁻⁶" in page
     assert "One statement is refuted in the form the lecture prints" in page
 
@@ -399,7 +412,7 @@ def test_an_interrupted_write_leaves_the_old_page_and_no_rubbish(
     with pytest.raises(OSError, match="disk full"):
         write_report({**a_record(), "claims": []}, tmp_path)
     assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+    assert [entry.name for entry in sorted(tmp_path.iterdir())] == ["companion.html", "report.html"]
 
 
 @pytest.mark.parametrize("schema", [None, 2, "1"])
@@ -426,6 +439,154 @@ def test_a_run_without_claims_still_has_a_page(tmp_path: Path) -> None:
     text = write_report({**a_record(), "claims": []}, tmp_path).read_text(encoding="utf-8")
     assert "0 of 0 claims confirmed" in text
     assert Page(text).open == []
+
+
+# Coverage, and the companion
+
+
+def row(page: str, label: str) -> list[str]:
+    """The numbers of one row of the table of coverage: lecture, chapters 3 and 4, beyond."""
+    found = re.search(rf'<th scope="row">{label}</th>(.*?)</tr>', page, flags=re.DOTALL)
+    assert found, label
+    return re.findall(r">([^<]*)</td>", found[1])
+
+
+def test_coverage_counts_statements_and_what_was_done_with_them(page: str) -> None:
+    assert "<strong>2 / 4</strong> statements of the lecture covered" in page
+    assert row(page, "statements") == ["4", "1", "3", "2"]
+    assert row(page, "in this run") == ["2", "1", "1", "2"]
+    assert row(page, "derived by rules") == ["1", "0", "1", "0"]
+    assert row(page, "sampled") == ["2", "1", "1", "1"]
+    assert row(page, "precision-checked") == ["1", "0", "1", "0"]
+    assert row(page, "confirmed, under assumptions") == ["1", "0", "1", "0"]
+    assert row(page, "refuted as printed") == ["1", "1", "0", "0"]
+    assert '<tr><th scope="row">refuted as printed' in page
+    assert row(page, "mutants killed") == ["2", "0", "2", "0"]
+    assert row(page, "mutants equivalent") == ["1", "0", "1", "0"]
+    absent = page.split('<th scope="row">not in this run</th>')[1].split("</tr>")[0]
+    assert "2 statements" in absent
+    assert "<code>eq35</code>, <code>sec4.1-nobody</code>" in absent
+
+
+def test_a_mutant_that_survived_is_shown_on_the_front_page(page: str, tmp_path: Path) -> None:
+    assert row(page, "mutants that survived") == ["1", "0", "1", "0"]
+    assert '<tr class="bad"><th scope="row">mutants that survived' in page
+    record = a_record()
+    record["claims"][3]["checks"][0]["mutants"][2]["killed"] = True
+    text = write_report(record, tmp_path).read_text(encoding="utf-8")
+    assert row(text, "mutants that survived") == ["0", "0", "0", "0"]
+    assert '<tr><th scope="row">mutants that survived' in text
+    assert "<strong>3 / 3</strong> mutants killed; 0 survived" in text
+
+
+def test_a_statement_printed_wrong_that_nothing_refutes_is_shown_on_the_front_page(tmp_path: Path) -> None:
+    record = a_record()
+    record["claims"][0]["printed"] = None
+    text = write_report(record, tmp_path).read_text(encoding="utf-8")
+    assert row(text, "printed wrong") == ["1", "1", "0", "0"]
+    assert row(text, "refuted as printed") == ["0", "0", "0", "0"]
+    assert '<tr class="bad"><th scope="row">refuted as printed' in text
+
+
+def test_a_mutant_counts_once_and_must_be_caught_by_every_check() -> None:
+    killed, survived = a_mutant("K̇ dropped"), a_mutant("K̇ dropped", killed=False)
+    equivalent = a_mutant("K̇ dropped", killed=False, equivalent=True)
+
+    def fate(*mutants: dict[str, Any]) -> dict[str, int]:
+        return dict(fates([a_claim("eq1", checks=[a_check("c", mutants=[mutant]) for mutant in mutants])]))
+
+    assert fate(killed, killed) == {"killed": 1}
+    assert fate(killed, survived) == {"survived": 1}
+    assert fate(killed, equivalent) == {"killed": 1}
+    assert fate(equivalent, equivalent) == {"equivalent": 1}
+
+
+def test_a_statement_that_cannot_be_checked_says_why_in_the_table(tmp_path: Path) -> None:
+    record = a_record()
+    record["claims"].append(a_claim("eq35", verdict="unchecked", unchecked="a question", not_derived="a question"))
+    text = write_report(record, tmp_path).read_text(encoding="utf-8")
+    assert row(text, "unchecked") == ["1", "0", "1", "0"]
+    table = text.split('class="coverage"')[1].split("</table>")[0]
+    assert '<a href="#claim-eq35"><code>eq35</code></a>' in table
+    assert "Title of eq35: a question" in table
+    assert "cannot be checked: a question" in text.split("All claims")[1]
+    assert "cannot be checked: a question" in entry(tmp_path, "eq35")
+
+
+def test_a_record_without_contents_has_no_coverage_and_no_companion(tmp_path: Path) -> None:
+    record = a_record()
+    del record["lecture"]
+    text = write_report(record, tmp_path).read_text(encoding="utf-8")
+    assert "Coverage" not in text
+    assert "companion.html" not in text
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_claim_under_assumptions_is_marked(page: str, tmp_path: Path) -> None:
+    assert "△ assumes" in section(page, "eq36")
+    assert "△ assumes" not in section(page, "dual.&lt;b&gt;relu&lt;/b&gt;")
+    record = a_record()
+    record["claims"][3]["assumptions"] = []
+    assert "△ assumes" not in section(write_report(record, tmp_path).read_text(encoding="utf-8"), "eq36")
+    record["claims"][3]["assuming"] = ["eq24"]
+    marked = section(write_report(record, tmp_path).read_text(encoding="utf-8"), "eq36")
+    assert "△ assumes" in marked
+    assert '<a href="#claim-eq24">eq24</a>' in marked.split("As far as the lecture's assumptions hold")[1]
+    record["claims"][3]["verdict"] = "inconclusive"
+    assert "△ assumes" not in section(write_report(record, tmp_path).read_text(encoding="utf-8"), "eq36")
+
+
+def entry(directory: Path, name: str) -> str:
+    """The part of the companion that belongs to one statement."""
+    text = (directory / "companion.html").read_text(encoding="utf-8")
+    return text.split(f'<article class="entry" id="claim-{name}">')[1].split("</article>")[0]
+
+
+def test_the_companion_has_every_statement_in_the_order_of_the_lecture(tmp_path: Path) -> None:
+    report = Page(write_report(a_record(), tmp_path).read_text(encoding="utf-8"))
+    companion = Page((tmp_path / "companion.html").read_text(encoding="utf-8"))
+    assert companion.open == []
+    assert companion.loads == []
+    assert len(companion.ids) == len(set(companion.ids))
+    statements = [name for name in companion.ids if name.startswith("claim-")]
+    assert statements == ["claim-eq24", "claim-eq35", "claim-eq36", "claim-sec4.1-nobody"]
+    for link in companion.links:
+        page, _, anchor = link.partition("#")
+        assert page in ("", "report.html")
+        assert not anchor or anchor in (report if page else companion).ids
+
+
+def test_a_statement_of_the_companion_leads_to_its_derivation_and_says_how_it_is_printed(tmp_path: Path) -> None:
+    write_report(a_record(), tmp_path)
+    right, wrong = entry(tmp_path, "eq36"), entry(tmp_path, "eq24")
+    assert "✓ confirmed" in right
+    assert "△ assumes" in right
+    assert "⚠ basis open" in right
+    assert '<a href="report.html#claim-eq36">Derived in 2 steps</a>' in right
+    assert '<a href="#claim-eq24">eq24</a>' in right
+    assert '<a href="report.html#claim-eq31">eq31</a>' in right
+    assert "✗ refuted" in wrong
+    assert '<strong class="bad">wrong</strong>' in wrong
+    assert "The second moment stands where the variance is printed" in wrong
+
+
+def test_a_statement_that_the_run_did_not_look_at_is_shown_as_such(tmp_path: Path) -> None:
+    text = write_report(a_record(), tmp_path).read_text(encoding="utf-8")
+    assert "Title of eq35" in entry(tmp_path, "eq35")
+    assert "this run did not look at it" in entry(tmp_path, "eq35")
+    assert "no claim covers it yet" in entry(tmp_path, "sec4.1-nobody")
+    listed = text.split("All claims")[1].split("</section>")[0]
+    assert listed.index("eq35") < listed.index("eq36") < listed.index("sec4.1-nobody")
+    assert listed.count("not in this run</td>") == 2
+
+
+def test_what_is_confirmed_is_folded_and_what_is_not_is_open(tmp_path: Path) -> None:
+    record = a_record()
+    record["claims"] = [a_claim("eq24"), a_claim("eq36", verdict="refuted"), a_claim("topic.one")]
+    text = write_report(record, tmp_path).read_text(encoding="utf-8")
+    assert '<details class="group" id="section-3.4.1">' in text
+    assert '<details class="group" id="section-4.1" open>' in text
+    assert '<summary><span class="name">topic.*</span> <span class="count confirmed">1 confirmed</span>' in text
 
 
 # Derivations
@@ -767,13 +928,26 @@ def test_spreading_keeps_distances_and_leaves_what_fits_alone(wanted: list[float
 
 
 def test_the_graph_shows_verdicts_links_claims_and_marks_absent_parents() -> None:
-    graph = claim_graph(a_record()["claims"])
+    claims = a_record()["claims"]
+    graph = claim_graph(claims, {claim["id"]: claim for claim in claims}, "all")
+    assert graph is not None
     assert graph.count('<a href="#claim-') == 4
     assert "node refuted" in graph
     assert "node inconclusive resting" not in graph
     assert "node absent" in graph
     assert 'data-edge="eq24 eq36"' in graph
     assert Page(graph).open == []
+
+
+def test_the_graph_of_a_group_outlines_what_it_rests_on_elsewhere() -> None:
+    known = {claim["id"]: claim for claim in a_record()["claims"]}
+    graph = claim_graph([known["eq36"]], known, "one", "elsewhere.html#{}".format)
+    assert graph is not None
+    assert "node refuted outside" in graph
+    assert "node confirmed resting outside" not in graph
+    assert '<a href="elsewhere.html#eq24">' in graph
+    assert "eq30" not in graph  # what is further up stands in the drawings of its own group
+    assert claim_graph([known["eq24"]], known, "none") is None
 
 
 # Training

@@ -133,22 +133,35 @@ def _options_of_verify(command: Callable[..., int]) -> Callable[..., int]:
 
 
 @main.command("list")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    help=f"Where to look for the last verdicts: a run, or a directory of runs. Default: {LATEST}",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def list_claims(as_json: bool) -> int:
+def list_claims(run: Path | None, as_json: bool) -> int:
     """List all claims.
 
-    Every claim with its equation, its status as printed and what it rests on.
+    Every claim with its last verdict, its equation, its status as printed and what it rests on.
 
     Example: widelimit list --json
     """
     from derive.lecture import CLAIMS
-    from verify.screen import claim_entry, claim_table
+    from verify.screen import MARKS, claim_entry, claim_table, found_in
 
+    last = _last_run(run)
+    if isinstance(last, UserError):
+        click.echo(f"widelimit: no verdicts are shown: {last}", err=True)
+    found = found_in(last[0]) if isinstance(last, tuple) else None
     if as_json:
-        click.echo(json.dumps([claim_entry(claim) for claim in CLAIMS.values()], ensure_ascii=False, indent=1))
-    else:
-        console = _console()
-        console.print(claim_table(CLAIMS.values(), console.width))
+        entries = [claim_entry(claim, (found or {}).get(key)) for key, claim in CLAIMS.items()]
+        click.echo(json.dumps(entries, ensure_ascii=False, indent=1))
+        return runs.EXPECTED
+    console = _console()
+    console.print(claim_table(CLAIMS.values(), console.width, found))
+    if isinstance(last, tuple):
+        told = last[0]["run"]
+        console.print(f"Verdicts of {last[1]}, tier {told['tier']}, seed {told['seed']}: {MARKS}")
     return runs.EXPECTED
 
 
@@ -222,13 +235,18 @@ def kernel(phi: str, emit: str, weak: bool) -> int:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=DERIVATIONS, show_default=True, help="Directory of the files."
 )
-def derive(ids: tuple[str, ...], out: Path) -> int:
+@click.option("--errata", is_flag=True, help="Write what the lecture prints wrong, with counterexamples, instead.")
+def derive(ids: tuple[str, ...], out: Path, errata: bool) -> int:
     """Derive claims again as HTML, LaTeX and JSON.
 
-    All claims by default; every step is re-examined, and nothing is written if one is refuted.
+    All claims by default; every step is re-examined, and nothing is written if one is refuted. With --errata, what the
+    lecture prints wrong, worst first, beside what to print instead; nothing is written if a printed form is not refuted
+    or a corrected one not confirmed.
 
     Example: widelimit derive eq34 eq36 --out derivations
     """
+    if errata:
+        return _errata(ids, out)
     runs.make_ready(out, "derivations.html", "derivations.tex", "derivations.json")
     keys = _known(ids)
     from verify.derivations import examined_records
@@ -243,6 +261,29 @@ def derive(ids: tuple[str, ...], out: Path) -> int:
         click.echo("nothing is written", err=True)
         return runs.WRONG
     for path in write_derivations(records, out):
+        click.echo(path)
+    return runs.EXPECTED
+
+
+def _errata(ids: Sequence[str], out: Path) -> int:
+    """Write the errata sheet, all of it or of some claims, and return the exit code."""
+    runs.make_ready(out, "errata.html", "errata.tex", "errata.json")
+    wanted = _known(ids)
+    from verify.errata import errata, misprinted, uncovered
+    from verify.execution import executor_of
+    from verify.report import write_errata
+
+    keys = tuple(key for key in misprinted() if key in wanted)
+    if right := [key for key in wanted if ids and key not in keys]:
+        raise UserError(f"expected claims that the lecture prints wrong, got {', '.join(right)}; widelimit list tells")
+    with _progress() as progress, executor_of(max(1, min(2, len(keys)))) as executor:
+        entries, failed = errata(keys, executor, progress)
+    for key, reason in failed.items():
+        click.echo(f"{key}: {reason}", err=True)
+    if failed:
+        click.echo("nothing is written", err=True)
+        return runs.WRONG
+    for path in write_errata(entries, () if ids else uncovered(), out):
         click.echo(path)
     return runs.EXPECTED
 
@@ -278,12 +319,14 @@ def report(ctx: click.Context, /, run_to_render: Path | None, ids: tuple[str, ..
     """Write the report of a run.
 
     RUN is a directory or its results.json; without it every claim is verified first. report.html is written beside
-    results.json. The last line on standard output is the path of the report.
+    results.json, and companion.html, which goes through the lecture statement by statement. The last line on standard
+    output is the path of the report.
 
     Example: widelimit report --claim "finite-width.*" --widest 1048576 --run reports/convergence
     """
+    pages = ("report.html", "companion.html")
     if run_to_render is None:
-        results, path = _verified(ids, "report.html", **options)
+        results, path = _verified(ids, *pages, **options)
         directory = path.parent
     else:
         default = click.core.ParameterSource.DEFAULT
@@ -295,7 +338,7 @@ def report(ctx: click.Context, /, run_to_render: Path | None, ids: tuple[str, ..
                 f"expected a run to report or options of a new one, drop one: got {run_to_render} and --{given[0]}"
             )
         results, directory = runs.read_run(run_to_render)
-        runs.make_ready(directory, "report.html")
+        runs.make_ready(directory, *pages)
     from verify.report import write_report
 
     _print_verdicts(results)
@@ -380,16 +423,25 @@ def _known(ids: Sequence[str]) -> tuple[str, ...]:
 def _last_verdict(key: str, run: Path | None) -> list[Any]:
     from verify.screen import last_verdict
 
+    last = _last_run(run)
+    if last is None:
+        return [f"none yet: widelimit verify {key}"]
+    if isinstance(last, UserError):
+        return [f"unknown: {last}"]
+    return list(last_verdict(*last, key))
+
+
+def _last_run(run: Path | None) -> tuple[dict[str, Any], Path] | UserError | None:
+    """Return the newest run and its directory; None, or what is wrong with it, if nobody asked for that one."""
     newest = runs.newest_run(run or LATEST)
     if newest is None and run is None:
-        return [f"none yet: widelimit verify {key}"]
+        return None
     try:
-        results, directory = runs.read_run(newest or run or LATEST)
+        return runs.read_run(newest or run or LATEST)
     except UserError as error:
         if run is not None:
             raise
-        return [f"unknown: {error}"]  # a broken run that was not asked for must not hide the claim
-    return list(last_verdict(results, directory, key))
+        return error  # a broken run that was not asked for must not hide the claims
 
 
 def _console(stderr: bool = False) -> Console:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from derive.claim import Claim
 from derive.duals.theorems import GAUSSIAN_PAIR, ClosedForm
 from derive.exhibit import shown
 from derive.typeset import latex, plain, sympy_latex
-from verify.report.words import interval, number, plural
+from verify.report.coverage import claims_of, conditional, coverage, fates, groups
+from verify.report.words import interval, listed, number, plural
 
 WIDE = 96
 """Columns from which the list of claims has a column for what each rests on."""
@@ -25,28 +26,56 @@ COLOURS = {"confirmed": "green", "refuted": "bold red", "inconclusive": "yellow"
 BEYOND = "beyond the lecture"
 
 
-_FEW = 8
-"""Confirmed duals up to which each has its line in the table of a run; chosen."""
+_EACH = 24
+"""Claims up to which each has its line in the table of a run; more are shown by section, chosen."""
+_NAMED = 4
+"""Ids that a line of a summary names before it only counts; chosen."""
+_ASSUMING, _OPEN_BASIS = "△", "⚠"
+MARKS = f"{_ASSUMING} under assumptions, {_OPEN_BASIS} rests on what is not confirmed; widelimit show tells on what"
 
 
-def claim_table(claims: Iterable[Claim], columns: int) -> Table:
-    """Return the list of claims: id, equation, status as printed, what each rests on."""
+def claim_table(claims: Iterable[Claim], columns: int, found: Mapping[str, Mapping[str, Any]] | None = None) -> Table:
+    """Return the list of claims: id, verdict, equation, status as printed, what each rests on.
+
+    Args:
+        claims: what to list.
+        columns: of the terminal.
+        found: what the latest run found, by id; None if there is no run.
+    """
     wide = columns >= WIDE
     table = _table("claim")
+    if found is not None and wide:
+        table.add_column("verdict", no_wrap=True)
     table.add_column("equation", max_width=None if wide else 8)
-    table.add_column("as printed" if wide else "as printed, rests on", overflow="fold")
+    told = "as printed" if wide else "as printed, rests on"
+    table.add_column(told if wide or found is None else f"verdict, {told}", overflow="fold")
     if wide:
         table.add_column("rests on", overflow="fold")
     for claim in claims:
-        status = str(claim.status or BEYOND)
-        parents = [f"← {parent}" for parent in claim.rests_on]
-        cells = [status, ", ".join(claim.rests_on)] if wide else ["\n".join([status, *parents])]
-        table.add_row(*map(Text, (claim.id, claim.equation or "–", *cells)))
+        verdict = [] if found is None else [_marked(found.get(claim.id))]
+        status = Text(str(claim.status or BEYOND))
+        parents = [Text(f"← {parent}") for parent in claim.rests_on]
+        cell = Text("\n").join([*verdict, status, *parents])
+        rest = [status, Text(", ".join(claim.rests_on))] if wide else [cell]
+        table.add_row(Text(claim.id), *(verdict if wide else []), Text(claim.equation or "–"), *rest)
     return table
 
 
-def claim_entry(claim: Claim) -> dict[str, Any]:
-    """Return a claim of the list as a JSON-able record."""
+def found_in(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what a run found, by id of the claim."""
+    return {claim["id"]: claim for claim in claims_of(results)}
+
+
+def _marked(claim: Mapping[str, Any] | None) -> Text:
+    """Return the verdict on a claim with marks for what it assumes and rests on; a dash if nobody looked at it."""
+    if claim is None:
+        return Text("–", "dim")
+    marks = (_ASSUMING if conditional(claim) else "") + (_OPEN_BASIS if claim["resting"] else "")
+    return _verdict(claim["verdict"], f" {marks}" if marks else "")
+
+
+def claim_entry(claim: Claim, found: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a claim of the list as a JSON-able record, with what the latest run found if there is one."""
     return {
         "id": claim.id,
         "title": claim.title,
@@ -55,6 +84,9 @@ def claim_entry(claim: Claim) -> dict[str, Any]:
         "kind": str(claim.kind),
         "status_as_printed": None if claim.status is None else str(claim.status),
         "rests_on": list(claim.rests_on),
+        "verdict": found["verdict"] if found else None,
+        "resting": found["resting"] if found else None,
+        "assuming": found["assuming"] if found else None,
     }
 
 
@@ -112,13 +144,18 @@ def last_verdict(results: Mapping[str, Any], directory: Path, key: str) -> Itera
     """Yield the verdict on a claim in a run, check by check; one line if the run did not look at it."""
     run = results["run"]
     which = f"{directory}, tier {run['tier']}, seed {run['seed']}"
-    found = next((claim for claim in results["claims"] if claim["id"] == key), None)
+    found = found_in(results).get(key)
     if found is None:
         yield Text(f"none: the run in {which} was about other claims")
         return
     yield _verdict(found["verdict"], f" ({which})")
+    if found["assuming"]:
+        yield Text(f"{_ASSUMING} as far as the lecture's assumptions hold: {', '.join(found['assuming'])}")
+    if found["resting"]:
+        yield Text(f"{_OPEN_BASIS} rests on what is not confirmed: {', '.join(found['resting'])}")
     for check in found["checks"]:
-        caught, planted = _caught(check["mutants"])
+        fate = fates([{"checks": [check]}])
+        caught, planted = fate["killed"], fate["killed"] + fate["survived"]
         numbers = f", {interval(check['interval'])} {check['unit']}" if check["interval"] else ""
         samples = f", {plural(check['samples'], 'network')}" if check["samples"] else ""
         errors = f", {caught} of {plural(planted, 'planted error')} caught" if planted else ""
@@ -126,51 +163,80 @@ def last_verdict(results: Mapping[str, Any], directory: Path, key: str) -> Itera
 
 
 def verdict_table(results: Mapping[str, Any]) -> Table:
-    """Return the claims of a run with their verdicts; confirmed duals of many activations share one line."""
+    """Return the claims of a run with their verdicts; of many claims the counts, section by section."""
+    return _claims_alone(results) if len(results["claims"]) <= _EACH else _claims_by_section(results)
+
+
+def _claims_alone(results: Mapping[str, Any]) -> Table:
     table = _table("claim")
     table.add_column("verdict")
     table.add_column("checks", justify="right")
     table.add_column("caught", justify="right")
-    alone: list[Mapping[str, Any]] = []
-    together: list[Mapping[str, Any]] = []
-    for claim in results["claims"]:
-        dual = claim["id"].startswith("dual.") and claim["verdict"] == "confirmed"
-        (together if dual else alone).append(claim)
-    if len(together) <= _FEW:
-        alone, together = results["claims"], []
-    for claim in alone:
-        table.add_row(Text(claim["id"]), *_outcome([claim]))
-    if together:
-        table.add_row(Text(f"dual.… ({len(together)} claims)"), *_outcome(together))
+    for claim in claims_of(results):
+        table.add_row(Text(claim["id"]), _marked(claim), str(len(claim["checks"])), _share(fates([claim])))
     return table
 
 
-def _outcome(claims: Sequence[Mapping[str, Any]]) -> tuple[Text, str, str]:
-    """Return the verdict, the number of checks and the planted errors caught of claims of one verdict."""
-    checks = [check for claim in claims for check in claim["checks"]]
-    caught, planted = _caught([mutant for check in checks for mutant in check["mutants"]])
-    return _verdict(claims[0]["verdict"]), str(len(checks)), f"{caught}/{planted}"
+def _claims_by_section(results: Mapping[str, Any]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("section", no_wrap=True, overflow="ellipsis")
+    table.add_column("claims", justify="right")
+    table.add_column("verdicts")
+    table.add_column("caught", justify="right")
+    for group in groups(results):
+        if group["claims"]:
+            told = [_verdict(verdict, before=f"{count} ") for verdict, count in group["verdicts"].items()]
+            absent = [Text(f"{group['absent']} not in this run", "dim")] if group["absent"] else []
+            verdicts = Text(", ").join([*told, *absent])
+            table.add_row(Text(group["name"]), str(len(group["claims"])), verdicts, _share(group["fates"]))
+    return table
 
 
 def verdict_lines(results: Mapping[str, Any]) -> Iterator[Text]:
     """Yield what stands below the table: the counts, and what did not come out as expected with the reason."""
-    claims = results["claims"]
+    claims = claims_of(results)
+    planted = fates(claims)
     counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in COLOURS}
     told = [f"{number(count)} {verdict}" for verdict, count in counts.items() if count]
-    yield Text(f"{plural(len(claims), 'claim')}: {', '.join(told)} (caught: planted errors that the checks told apart)")
+    yield Text(f"{plural(len(claims), 'claim')}: {', '.join(told)}{_of_these(claims)}")
+    equivalent = f", {number(planted['equivalent'])} equivalent" if planted["equivalent"] else ""
+    caught, survived = number(planted["killed"]), number(planted["survived"])
+    yield Text(f"Planted errors: {caught} caught, {survived} survived{equivalent}")
+    if (cover := coverage(results)) and cover["covered"]:
+        rows = {row["label"]: row["values"][0] for row in cover["rows"]}
+        done = ("derived by rules", "nothing to derive", "precision-checked", "on concrete numbers", "sampled")
+        shown_counts = ", ".join(f"{rows[label]} {label}" for label in done if rows[label])
+        yield Text(f"The lecture: {cover['covered']} of {cover['total']} statements; {shown_counts}")
     wrong = [claim for claim in claims if claim["printed"]]
     if wrong:
         refuted = sum(claim["printed"]["verdict"] == "refuted" for claim in wrong)
-        yield Text(f"Statements printed wrong: {refuted} of {len(wrong)} refuted as printed.")
+        yield Text(f"Statements printed wrong: {refuted} of {len(wrong)} refuted as printed")
     for claim in claims:
+        if claim["verdict"] == "unchecked":
+            yield Text.assemble(f"{claim['id']}: ", _verdict("unchecked"), f", {claim['unchecked']}")
         for check in claim["checks"]:
             if check["verdict"] != "confirmed":
                 yield Text.assemble(f"{claim['id']}: {check['name']}: ", _verdict(check["verdict"]), f", {_why(check)}")
         if claim["printed"] and claim["printed"]["verdict"] != "refuted":
             reason = claim["printed"]["counterexample"]
             yield Text.assemble(f"{claim['id']} as printed: ", _verdict(claim["printed"]["verdict"]), f", {reason}")
-        if claim["verdict"] == "confirmed" and claim["resting"]:
-            yield Text(f"{claim['id']} rests on what is not confirmed: {', '.join(claim['resting'])}")
+        if claim["verdict"] not in ("confirmed", "unchecked"):
+            above = [other["id"] for other in claims if claim["id"] in other["resting"] and _confirmed(other)]
+            if above:
+                who = f"{listed(above)} {'rests' if len(above) == 1 else 'rest'}"
+                if len(above) > _NAMED:
+                    who = f"{', '.join(above[:_NAMED])} and {len(above) - _NAMED} more rest"
+                yield Text(f"{claim['id']} is not confirmed, but {who} on it")
+
+
+def _confirmed(claim: Mapping[str, Any]) -> bool:
+    return bool(claim["verdict"] == "confirmed")
+
+
+def _of_these(claims: Iterable[Mapping[str, Any]]) -> str:
+    """Return in words how many claims are confirmed under assumptions only."""
+    count = sum(map(conditional, claims))
+    return f" ({number(count)} of these under assumptions {_ASSUMING})" if count else ""
 
 
 def _why(check: Mapping[str, Any]) -> str:
@@ -181,9 +247,8 @@ def _why(check: Mapping[str, Any]) -> str:
     return f"not caught: {', '.join(survived)}" if survived else str(check["note"])
 
 
-def _caught(mutants: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
-    real = [mutant for mutant in mutants if not mutant["equivalent"]]
-    return sum(mutant["killed"] for mutant in real), len(real)
+def _share(planted: Mapping[str, int]) -> str:
+    return f"{planted['killed']}/{planted['killed'] + planted['survived']}"
 
 
 def _table(first: str) -> Table:
@@ -192,8 +257,8 @@ def _table(first: str) -> Table:
     return table
 
 
-def _verdict(verdict: str, after: str = "") -> Text:
-    return Text.assemble((verdict, COLOURS[verdict]), after)
+def _verdict(verdict: str, after: str = "", before: str = "") -> Text:
+    return Text.assemble(before, (verdict, COLOURS[verdict]), after)
 
 
 def _part(heading: str, lines: Iterable[str]) -> Iterator[RenderableType]:

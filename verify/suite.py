@@ -13,6 +13,7 @@ import numpy as np
 
 from derive.claim import Claim, Kind, Observable
 from derive.lecture import CLAIMS
+from derive.lecture.contents import contents_record
 from derive.record import claim_record, typeset
 from verify import real_data
 from verify.checks.exhibits import exhibited
@@ -281,6 +282,7 @@ def run(
         },
         "budget": {"total": FALSE_ALARMS, "safety": budget.safety if budget else 1.0, "spent": spent, "checks": shares},
         "claims": records,
+        "lecture": contents_record(CLAIMS),
         "real_data": pictures,
     }
 

@@ -5,6 +5,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from verify.report import words
+from verify.report.coverage import conditional
 from verify.report.fonts import fallback_font
 from verify.report.math import related, to_mathml
 from verify.report.tex import tex_text
@@ -27,9 +28,11 @@ def html_environment() -> Environment:
         interval=words.interval,
         plural=words.plural,
         listed=words.listed,
+        sentence=words.sentence,
         value=words.value,
         guarantee=words.guarantee,
     )
+    environment.tests["conditional"] = conditional
     environment.globals.update(related=related, kinds=words.KINDS, fallback_font=fallback_font)
     return environment
 
@@ -51,6 +54,6 @@ def tex_environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(text=tex_text, plural=words.plural)
+    environment.filters.update(text=tex_text, plural=words.plural, sentence=words.sentence)
     environment.globals.update(related=related)
     return environment

@@ -1,7 +1,11 @@
-"""The graph of claims and what they rest on, as inline SVG: colours say the verdict, boxes link to the sections."""
+"""Claims and what they rest on, as inline SVG: colours say the verdict, boxes link to the sections.
+
+Hundreds of boxes in one drawing are a tangle, so a drawing is of one group of claims; what they rest on elsewhere
+stands above them as outlines.
+"""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -39,19 +43,19 @@ def _way(placed: Placed, way: Sequence[str], height: float) -> str:
     return path
 
 
-def _box(claim: Mapping[str, Any], x: float, y: float) -> str:
+def _box(claim: Mapping[str, Any], x: float, y: float, outside: bool, target: str) -> str:
     """One claim as a box that links to its section."""
     name = f"eq. {claim['equation']}" if claim["equation"] else claim["id"]
     lines = textwrap.wrap(claim["title"], 27) or [""]
     if len(lines) > 2:
         lines = [lines[0], clipped(" ".join(lines[1:]), 26)]
     state = claim["verdict"] or "absent"
-    resting = " resting" if claim["resting"] else ""
+    marks = f"{' resting' if claim['resting'] else ''}{' outside' if outside else ''}"
     hint = f"{claim['id']}: {claim['title']} ({claim['verdict'] or 'not in this run'})"
     if claim["resting"]:
         hint += f", resting on {', '.join(claim['resting'])}, not confirmed"
     inside = (
-        f'<g class="node {state}{resting}"><title>{escape(hint)}</title>'
+        f'<g class="node {state}{marks}"><title>{escape(hint)}</title>'
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{_BOX[0]:g}" height="{_BOX[1]:g}" rx="7"/>'
         f'<text x="{x + _BOX[0] / 2:.1f}" y="{y + 19:.1f}" class="name">'
         f"{_MARKS[state]} {escape(clipped(name, 18))}</text>"
@@ -59,44 +63,58 @@ def _box(claim: Mapping[str, Any], x: float, y: float) -> str:
     for index, line in enumerate(lines):
         inside += f'<text x="{x + _BOX[0] / 2:.1f}" y="{y + 34 + 13 * index:.1f}">{escape(line)}</text>'
     inside += "</g>"
-    return f'<a href="#claim-{escape(claim["id"])}">{inside}</a>' if claim["verdict"] else inside
+    return f'<a href="{escape(target)}">{inside}</a>' if claim["verdict"] else inside
 
 
-def claim_graph(claims: Sequence[Mapping[str, Any]]) -> Markup:
-    """An ``<svg>`` of the claims and what they rest on; colours say the verdict, boxes link to sections.
+def claim_graph(
+    claims: Sequence[Mapping[str, Any]],
+    known: Mapping[str, Mapping[str, Any]],
+    name: str,
+    target: Callable[[str], str] = "#claim-{}".format,
+) -> Markup | None:
+    """An ``<svg>`` of some claims and what they rest on; colours say the verdict, boxes link to sections.
 
-    A parent that is not among the claims appears as an empty box. Claims without any edge stand in rows below.
+    What they rest on elsewhere appears as outlines, a parent that is not in the run as an empty box. Claims without
+    any edge stand in rows below. None if there is no edge at all.
+
+    Args:
+        claims: the group to draw.
+        known: all claims of the run, by id.
+        name: of the drawing, different for each one of a page.
+        target: the address of the section of a claim, by id.
 
     Raises:
         ValueError: if claims rest on each other in a circle.
     """
-    known = {claim["id"]: claim for claim in claims}
-    for claim in claims:
-        for parent in claim["rests_on"]:
-            if parent not in known:
-                known[parent] = {**_ABSENT, "id": parent}
-    parents = without_shortcuts({name: claim["rests_on"] for name, claim in known.items()})
-    leading = {parent for direct in parents.values() for parent in direct}
+    direct = {claim["id"]: claim["rests_on"] for claim in claims}
+    outside = dict.fromkeys(parent for parents in direct.values() for parent in parents if parent not in direct)
+    drawn = {key: known.get(key, {**_ABSENT, "id": key}) for key in (*outside, *direct)}
+    parents = without_shortcuts({**dict.fromkeys(outside, ()), **direct})
+    leading = {parent for above in parents.values() for parent in above}
+    if not leading:
+        return None
     placed = layered(
-        {name: direct for name, direct in parents.items() if direct or name in leading}, _PER_ROW, _BOX[0], _GAP[0]
+        {key: above for key, above in parents.items() if above or key in leading}, _PER_ROW, _BOX[0], _GAP[0]
     )
-    alone = [name for name in parents if name not in placed.row]
+    alone = [key for key in direct if key not in placed.row]
     height = _BOX[1] + _GAP[1]
     across = max(placed.width, min(len(alone), _PER_ROW) * (_BOX[0] + _GAP[0]) - _GAP[0])
     margin = (across - placed.width) / 2
     bottom = (max(placed.row.values(), default=-1) + 1) * height
+    arrow = f"arrow-{escape(name)}"
     parts = [
-        '<path class="edge" marker-end="url(#arrow)" '
+        f'<path class="edge" marker-end="url(#{arrow})" '
         f'data-edge="{escape(parent)} {escape(child)}" d="{_way(placed, way, height)}"/>'
         for (parent, child), way in placed.ways.items()
     ]
     boxes = [
-        _box(known[name], placed.centre[name] - _BOX[0] / 2 + margin, row * height) for name, row in placed.row.items()
+        _box(drawn[key], placed.centre[key] - _BOX[0] / 2 + margin, row * height, key in outside, target(key))
+        for key, row in placed.row.items()
     ]
-    for index, name in enumerate(alone):
+    for index, key in enumerate(alone):
         down, right = divmod(index, _PER_ROW)
         y = bottom + down * (_BOX[1] + _GAP[0])
-        boxes.append(_box(known[name], right * (_BOX[0] + _GAP[0]), y))
+        boxes.append(_box(drawn[key], right * (_BOX[0] + _GAP[0]), y, False, target(key)))
     if alone:
         bottom += ((len(alone) - 1) // _PER_ROW + 1) * (_BOX[1] + _GAP[0])
     # Safe: every text of a claim is escaped where it is put in.
@@ -104,7 +122,7 @@ def claim_graph(claims: Sequence[Mapping[str, Any]]) -> Markup:
         f'<svg class="graph" viewBox="-2 -2 {across + 4:.1f} {max(bottom, 1):.1f}" '
         f'style="--across: {across + 4:.0f}px" role="img">'
         "<title>Claims and what they rest on</title>"
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path class="head" d="M0 0.5L8 4L0 7.5z"/></marker></defs>'
+        f'<defs><marker id="{arrow}" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto"><path class="head" d="M0 0.5L8 4L0 7.5z"/></marker></defs>'
         f'<g transform="translate({margin:.1f} 0)">{"".join(parts)}</g>{"".join(boxes)}</svg>'
     )

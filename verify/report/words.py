@@ -61,6 +61,13 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
+def sentence(text: str) -> str:
+    """The text as a sentence of its own: a capital, unless it begins with a symbol, and a full stop."""
+    first = text.partition(" ")[0]
+    begun = text[:1].upper() + text[1:] if first.isascii() and first.rstrip(",:;").isalpha() else text
+    return begun if begun.endswith((".", "!", "?")) else f"{begun}."
+
+
 def clipped(text: str, longest: int) -> str:
     """The text, or its beginning with an ellipsis where it has more than ``longest`` characters."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

@@ -15,11 +15,15 @@ from derive.lecture import (
     nngp,
     ntk,
     outputs,
+    tangent_averages,
+    tangent_parts,
     trained_networks,
 )
 
 CLAIMS = Registry(
     nngp.CLAIMS,
+    tangent_parts.CLAIMS,
+    tangent_averages.CLAIMS,
     ntk.CLAIMS,
     linear_model.CLAIMS,
     flow_claims.CLAIMS,

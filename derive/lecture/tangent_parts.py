@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sympy as sp
-
 from derive import mutations
 from derive.claim import Claim, Kind, Mutant, Printed, Stated, Status
 from derive.exhibit import Formula
@@ -16,7 +14,6 @@ from derive.terms import delta
 
 _ON_A_LAYER_BELOW = ("l ≥ 3, or l = 2 with the input in place of the activations of layer 0",)
 _DIFFERENTIABLE = ("φ is differentiable at almost every pre-activation that occurs",)
-_ROOT = sigma_w / sp.sqrt(width(layer))
 
 CLAIMS = (
     Claim(
@@ -82,7 +79,7 @@ CLAIMS = (
         mutants=lambda: (
             Mutant("φ stands for its derivative", steps.chain_statement("phi")),
             Mutant("the scale is 1/N", steps.chain_statement(scale=sigma_w / width(layer))),
-            Mutant("σ_w² stands for σ_w", steps.chain_statement(scale=_ROOT * sigma_w)),
+            Mutant("σ_w² stands for σ_w", steps.chain_statement(scale=steps.ROOT * sigma_w)),
         ),
         exhibits=shown.chain_rule,
         rests_on=("eq47",),
@@ -107,7 +104,7 @@ CLAIMS = (
     ),
     Claim(
         id="sec4.6.2-not-independent",
-        title="Summands of different hidden units share parameters from the third layer on, and are uncorrelated always",
+        title="Summands of different hidden units share parameters from the third layer on, and are uncorrelated",
         section="4.6.2",
         equation="",
         kind=Kind.FINITE_WIDTH,

@@ -18,6 +18,7 @@ K, M = (Index(name, width(layer + 1)) for name in ("k", "k'"))
 J, N, ONE = (Index(name, width(layer)) for name in ("j", "j'", "1"))
 P = Index("p", parameter_count(layer - 1))
 SQUARED = sigma_w**2 / width(layer)
+ROOT = sigma_w / sp.sqrt(width(layer))
 
 
 def _w(row: Index, column: Index) -> Expression:
@@ -32,9 +33,10 @@ def _slopes(j: Index, n: Index, head: str = "dphi") -> Expression:
     return _phi(j, X, head) * _phi(n, Y, head)
 
 
-def affine_statement(scale: sp.Expr = sigma_w / sp.sqrt(width(layer)), bias: sp.Expr = sigma_b) -> Expression:
+def affine_statement(scale: sp.Expr = ROOT, bias: sp.Expr = sigma_b) -> Expression:
     """Return the right side of eqs 39 and 47."""
-    return scale * total(J, _w(K, J) * _phi(J, X)) + bias * atom("b", K, layer=layer)
+    result: Expression = scale * total(J, _w(K, J) * _phi(J, X)) + bias * atom("b", K, layer=layer)
+    return result
 
 
 @cache
@@ -72,7 +74,8 @@ def diagonal_below() -> Theorem:
 
 def average_statement(head: str = "dphi", factor: sp.Expr = SQUARED) -> Expression:
     """Return the average of eq 55."""
-    return factor * total(J, _w(K, J) * _w(M, J) * _slopes(J, J, head))
+    result: Expression = factor * total(J, _w(K, J) * _w(M, J) * _slopes(J, J, head))
+    return result
 
 
 @cache
@@ -103,13 +106,15 @@ def named_kernel(head: str) -> Theorem:
 def mean_statement(head: str, factor: sp.Expr = sigma_w**2, bias: sp.Expr = sp.S.Zero) -> Expression:
     """Return ``bias + factor E[f(u) f(v)]`` of one unit of the layer below."""
     one = Expression([((), (), bias)])
-    return one + factor * mean(_slopes(ONE, ONE, head))
+    result: Expression = one + factor * mean(_slopes(ONE, ONE, head))
+    return result
 
 
-def chain_statement(head: str = "dphi", scale: sp.Expr = sigma_w / sp.sqrt(width(layer))) -> Expression:
+def chain_statement(head: str = "dphi", scale: sp.Expr = ROOT) -> Expression:
     """Return the right side of eq 50."""
     gradient = atom("dz", J, P, at=(X,), layer=layer - 1)
-    return scale * total(J, _w(K, J) * _phi(J, X, head) * gradient)
+    result: Expression = scale * total(J, _w(K, J) * _phi(J, X, head) * gradient)
+    return result
 
 
 def product_statement(second: Index = N, head: str = "dphi") -> Expression:
@@ -117,13 +122,15 @@ def product_statement(second: Index = N, head: str = "dphi") -> Expression:
     gradients = atom("dz", J, P, at=(X,), layer=layer - 1) * atom("dz", second, P, at=(Y,), layer=layer - 1)
     summand = _w(K, J) * _w(M, second) * _slopes(J, second, head) * gradients
     inner = total(P, summand)
-    return SQUARED * total(J, inner if second == J else total(second, inner))
+    result: Expression = SQUARED * total(J, inner if second == J else total(second, inner))
+    return result
 
 
 def double_sum(kernel: Expression, factor: sp.Expr = SQUARED, swapped: bool = False) -> Expression:
     """Return a sum over pairs of hidden units times a kernel of theirs, as in eq 52."""
     slopes = _phi(J, Y, "dphi") * _phi(N, X, "dphi") if swapped else _slopes(J, N)
-    return factor * total(J, total(N, _w(K, J) * _w(M, N) * slopes * kernel))
+    result: Expression = factor * total(J, total(N, _w(K, J) * _w(M, N) * slopes * kernel))
+    return result
 
 
 def below(head: str = "Theta_inf") -> Expression:
@@ -138,13 +145,15 @@ def kernel_below() -> Expression:
 
 def limit_statement() -> Expression:
     """Return what the law of large numbers makes of the average."""
-    return sigma_w**2 * mean(_w(K, ONE) * _w(M, ONE) * _slopes(ONE, ONE))
+    result: Expression = sigma_w**2 * mean(_w(K, ONE) * _w(M, ONE) * _slopes(ONE, ONE))
+    return result
 
 
 def given_statement(bias: sp.Expr = sp.S.Zero, head: str = "dphi") -> Expression:
     """Return the mean of the average over the weights."""
     same = delta(K, M)
-    return SQUARED * (total(J, _slopes(J, J, head)) * same) + bias * same
+    result: Expression = SQUARED * (total(J, _slopes(J, J, head)) * same) + bias * same
+    return result
 
 
 def part(name: str) -> Expression:

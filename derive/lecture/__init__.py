@@ -17,15 +17,18 @@ from derive.lecture import (
     outputs,
     tangent_assembly,
     tangent_averages,
+    tangent_definition,
     tangent_parts,
     trained_networks,
 )
 
 CLAIMS = Registry(
     nngp.CLAIMS,
+    tangent_definition.DEFINITIONS,
     tangent_parts.CLAIMS,
     tangent_averages.CLAIMS,
     ntk.CLAIMS,
+    tangent_definition.LIMIT,
     tangent_assembly.CLAIMS,
     linear_model.CLAIMS,
     flow_claims.CLAIMS,

@@ -225,7 +225,8 @@ CLAIMS = (
         exhibits=shown.step,
         printed=Printed(
             latex=r"\sum_{W^{l}, b^{l}} \partial z_{k}^{l} \, \partial z_{k'}^{l}"
-            r" + \sum_{\theta^{l-1}} \partial z_{k}^{1} \, \partial z_{k'}^{l} = \left(K^{l} + \dot{K}^{l} \Theta_{\infty}^{l-1}\right) \delta_{k k'}",
+            r" + \sum_{\theta^{l-1}} \partial z_{k}^{1} \, \partial z_{k'}^{l}"
+            r" = \left(K^{l} + \dot{K}^{l} \Theta_{\infty}^{l-1}\right) \delta_{k k'}",
             correction="z_kˡ in the second sum too, and a limit over N_2, ..., N_l for the equality",
             why="derivatives of layer 1 know no other parameters than its own: the second sum is not part 2",
         ),

@@ -18,6 +18,7 @@ from derive.lecture import (
     tangent_assembly,
     tangent_averages,
     tangent_definition,
+    tangent_first_layer,
     tangent_parts,
     trained_networks,
 )
@@ -25,6 +26,7 @@ from derive.lecture import (
 CLAIMS = Registry(
     nngp.CLAIMS,
     tangent_definition.DEFINITIONS,
+    tangent_first_layer.CLAIMS,
     tangent_parts.CLAIMS,
     tangent_averages.CLAIMS,
     ntk.CLAIMS,

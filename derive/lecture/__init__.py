@@ -18,6 +18,8 @@ from derive.lecture import (
     outputs,
     tangent_assembly,
     tangent_averages,
+    tangent_definition,
+    tangent_first_layer,
     tangent_parts,
     trained_networks,
 )
@@ -25,9 +27,12 @@ from derive.lecture import (
 CLAIMS = Registry(
     nngp.CLAIMS,
     first_layer.CLAIMS,
+    tangent_definition.DEFINITIONS,
+    tangent_first_layer.CLAIMS,
     tangent_parts.CLAIMS,
     tangent_averages.CLAIMS,
     ntk.CLAIMS,
+    tangent_definition.LIMIT,
     tangent_assembly.CLAIMS,
     linear_model.CLAIMS,
     flow_claims.CLAIMS,

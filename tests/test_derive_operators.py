@@ -15,7 +15,6 @@ from derive.model import Model
 from derive.moments import covariance
 from derive.notation import eigenvalue, learning_rate, time
 from derive.operators import (
-    F0_TEST,
     JACOBIAN,
     JACOBIAN_T,
     OUTPUTS,
@@ -472,6 +471,6 @@ def test_the_right_rewritings_by_rules_pass():
 def test_a_symbol_with_an_index_carries_a_second_one_as_a_group():
     features = word(Letter("J(x)", TEST, PARAMETERS, "J(x)"))
     readout = word(Letter("W_0", PARAMETERS, OUTPUTS, "W_{0}"))
-    assert latex(covariance(features @ readout, word(F0_TEST))) == (
+    assert latex(covariance(features @ readout, word(lecture.F0_TEST))) == (
         r"\mathrm{Cov}\left[{J(x)\,W_{0}}_{k},\, f_{0}(x)_{k'}\right]"
     )

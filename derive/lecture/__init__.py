@@ -16,13 +16,19 @@ from derive.lecture import (
     nngp,
     ntk,
     outputs,
+    tangent_assembly,
+    tangent_averages,
+    tangent_parts,
     trained_networks,
 )
 
 CLAIMS = Registry(
     nngp.CLAIMS,
     first_layer.CLAIMS,
+    tangent_parts.CLAIMS,
+    tangent_averages.CLAIMS,
     ntk.CLAIMS,
+    tangent_assembly.CLAIMS,
     linear_model.CLAIMS,
     flow_claims.CLAIMS,
     ensemble_claims.CLAIMS,

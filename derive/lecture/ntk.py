@@ -8,7 +8,9 @@ from functools import cache
 import sympy as sp
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Observable, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.lecture import tangent_assembly_exhibits as shown
+from derive.lecture import tangent_exhibits as inherited_shown
 from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y, tangent_hypothesis
 from derive.lecture.nngp import first_kernel_statement, kernel_mutants, nngp_recursion, shared_bias
 from derive.notation import layer, width
@@ -153,8 +155,8 @@ CLAIMS = (
     Claim(
         id="eq40",
         title="The tangent kernel of the first layer is K¹ times the identity, exactly and without randomness",
-        section="4.5",
-        equation="40, 45",
+        section="4.4.2",
+        equation="40",
         kind=Kind.FINITE_WIDTH,
         status=Status.HOLDS,
         theorem=layer1_ntk,
@@ -166,8 +168,8 @@ CLAIMS = (
     Claim(
         id="eq61",
         title="The part of a layer's own parameters tends to Kˡ times the identity",
-        section="4.6",
-        equation="59, 61",
+        section="4.6.3",
+        equation="61",
         kind=Kind.LIMIT,
         status=Status.WRONG,
         theorem=own_term,
@@ -176,12 +178,20 @@ CLAIMS = (
         observable=Observable.KERNEL,
         rests_on=("nngp.kernel-limit",),
         slot="kernel",
+        exhibits=shown.own_part,
+        printed=Printed(
+            latex=r"\left(\frac{1}{N_{l}} \phi(z^{l}(x))^{\top} \phi(z^{l}(x')) + \sigma_{b}^{2}\right) \delta_{k k'}"
+            r" \equiv K^{l} \delta_{k k'}",
+            correction="the activations are those of layer l-1, exactly and at every width; that tends to Kˡ as N_2, "
+            "..., N_l grow, and is not Kˡ before",
+            why="three slips: the activations' layer, an equality for a limit, and N_{l+1} products divided by N_l",
+        ),
     ),
     Claim(
         id="eq53",
         title="The part inherited from the layers below tends to K̇ˡ Θˡ⁻¹ times the identity",
-        section="4.6",
-        equation="51, 52, 53",
+        section="4.6.2",
+        equation="53",
         kind=Kind.LIMIT,
         status=Status.TYPO,
         theorem=inherited_term,
@@ -189,12 +199,21 @@ CLAIMS = (
         mutants=lambda: _part_mutants(inherited_statement(), own_statement()),
         observable=Observable.INHERITED_TANGENT_KERNEL,
         slot="tangent",
+        exhibits=inherited_shown.average_is_random,
+        printed=Printed(
+            latex=r"\frac{1}{N_{l}} \sum_{j} W_{k j}^{l} W_{k' j}^{l} \dot\phi(z_{j}^{l-1}(x))"
+            r" \dot\phi(z_{j}^{l-1}(x')) = \mathbb{E}\left[W_{k 1}^{l},\; W_{k' 1}^{l} \dot\phi(z_{1}^{l-1}(x))"
+            r" \dot\phi(z_{1}^{l-1}(x'))\right]",
+            correction="a product of all four in the mean, without the comma, and a limit in probability as N_l grows "
+            "for the equality",
+            why="the left side is random at finite width: for relu and four hidden units it has variance 5/16",
+        ),
     ),
     Claim(
         id="eq62",
         title="One step of the tangent kernel: own part plus inherited part",
-        section="4.6",
-        equation="48, 62",
+        section="4.6.4",
+        equation="62",
         kind=Kind.LIMIT,
         status=Status.TYPO,
         theorem=ntk_step,
@@ -203,12 +222,20 @@ CLAIMS = (
         observable=Observable.TANGENT_KERNEL,
         rests_on=("eq61", "eq53"),
         slot="tangent",
+        exhibits=shown.step,
+        printed=Printed(
+            latex=r"\sum_{W^{l}, b^{l}} \partial z_{k}^{l} \, \partial z_{k'}^{l}"
+            r" + \sum_{\theta^{l-1}} \partial z_{k}^{1} \, \partial z_{k'}^{l}"
+            r" = \left(K^{l} + \dot{K}^{l} \Theta_{\infty}^{l-1}\right) \delta_{k k'}",
+            correction="z_kˡ in the second sum too, and a limit over N_2, ..., N_l for the equality",
+            why="derivatives of layer 1 know no other parameters than its own: the second sum is not part 2",
+        ),
     ),
     Claim(
         id="eq36",
         title="Recursion of the tangent kernel over all layers, by induction",
-        section="4.4",
-        equation="35, 36, 63",
+        section="4.1",
+        equation="36",
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
         theorem=ntk_recursion,

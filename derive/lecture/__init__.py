@@ -7,6 +7,7 @@ from derive.lecture import (
     deep_networks,
     ensemble_claims,
     finite_width,
+    first_layer,
     flow_claims,
     gaussian_processes,
     kernel_methods,
@@ -20,6 +21,7 @@ from derive.lecture import (
 
 CLAIMS = Registry(
     nngp.CLAIMS,
+    first_layer.CLAIMS,
     ntk.CLAIMS,
     linear_model.CLAIMS,
     flow_claims.CLAIMS,

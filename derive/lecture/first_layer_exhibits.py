@@ -20,8 +20,6 @@ from derive.lecture.wide_layers import (
     rectified_variance,
 )
 
-_NUMBERS = "N₁ = 2, x = (1, 2), x' = (3, -1), σ_w = 1, σ_b = 1/2"
-
 
 def recursion() -> tuple[Exhibit, ...]:
     """Return eq 10 at one input of a rectified layer, where K¹ = 1 and σ_b = 1/2."""
@@ -46,7 +44,6 @@ def recursion() -> tuple[Exhibit, ...]:
 
 def squares_of_units() -> tuple[Exhibit, ...]:
     """Return the covariance of the squares of two units on 4 rectified units, which vanishes in the limit only."""
-    units = 4
     return tuple(
         Exhibit(
             setting=f"covariance of the squares of two units on N₂ = {units} relu units, K¹ = 1, σ_b = 0",
@@ -83,7 +80,8 @@ def two_forms() -> tuple[Exhibit, ...]:
     x = INPUTS[0]
     *weights, bias = normals(0)
     unit = sum(w * c for w, c in zip(weights, x, strict=True)) + bias
-    scales = dict(zip(normals(0), (1 / sp.sqrt(2), 1 / sp.sqrt(2), BIAS), strict=True))
+    scale_of_weights = 1 / sp.sqrt(2)
+    scales = dict(zip(normals(0), (scale_of_weights, scale_of_weights, BIAS), strict=True))
 
     def moment(power: int) -> sp.Expr:
         """Return a moment of the first form, from those of each of its parameters."""
@@ -94,7 +92,7 @@ def two_forms() -> tuple[Exhibit, ...]:
         )
         return sp.Add(*terms)
 
-    def explicit(power: int, scale: sp.Expr = 1 / sp.sqrt(2), of_bias: sp.Expr = BIAS) -> sp.Expr:
+    def explicit(power: int, scale: sp.Expr = scale_of_weights, of_bias: sp.Expr = BIAS) -> sp.Expr:
         form = of_bias * bias + scale * sum(w * c for w, c in zip(weights, x, strict=True))
         return averaged(form**power, normals(0))
 
@@ -154,17 +152,16 @@ def _kernel(i: int, j: int) -> sp.Expr:
 
 
 def normal_unit(at: int) -> tuple[Exhibit, ...]:
-    """Return fourth and sixth moment of a unit at an input: those of a normal number."""
+    """Return the fourth moment of a unit at an input: that of a normal number."""
     unit = first_unit(0, INPUTS[at])
     variance = _kernel(at, at)
-    return tuple(
+    return (
         Exhibit(
-            setting=f"moment {power} of a unit at x = ({', '.join(map(str, INPUTS[at]))}), σ_w = 1, σ_b = 1/2",
-            left=averaged(unit**power, normals(0)),
-            right=gaussian * variance ** (power // 2),
-            wrong={"it has the kurtosis of a uniform number": lambda: sp.Rational(9, 5) * variance ** (power // 2)},
-        )
-        for power, gaussian in ((4, 3),)
+            setting=f"fourth moment of a unit at x = ({', '.join(map(str, INPUTS[at]))}), σ_w = 1, σ_b = 1/2",
+            left=averaged(unit**4, normals(0)),
+            right=3 * variance**2,
+            wrong={"it has the kurtosis of a uniform number": lambda: sp.Rational(9, 5) * variance**2},
+        ),
     )
 
 

@@ -1,185 +1,201 @@
-"""Sections 3.1 to 3.3: the network, what it becomes, and the exact law of its first layer (eqs 10-20).
+"""Sections 3.1 to 3.3: the network, and its first layer, which is exactly Gaussian at every width (eqs 10-20).
 
-The lecture has sigma_w = 1 up to eq 57; here every layer has its own scale of weights, 1 included.
+Source: Neal 1994; Lee et al. 2017 (arXiv:1711.00165).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
+import sympy as sp
+
+from derive import mutations
 from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
-from derive.exhibit import Exhibit, Formula
+from derive.exhibit import Formula
 from derive.laws import GaussianProcess
 from derive.lecture import first_layer_exhibits as shown
-from derive.lecture import nngp
 from derive.lecture.networks import FIRST_LAYER, X, Y
-from derive.lecture.nngp import first_kernel_statement, kernel_mutants, kernel_statement, shared_bias
-from derive.notation import input_dimension, sigma_b, sigma_w, width
+from derive.lecture.nngp import (
+    as_processes,
+    first_kernel_statement,
+    kernel_mutants,
+    kernel_statement,
+    layer1_law,
+    layer_off_by_one,
+    nngp_recursion,
+    shared_bias,
+)
+from derive.notation import input_dimension, layer, sigma_b, sigma_w, width
 from derive.rules import collapse, fold, independence, isserlis, linearity, unfold
 from derive.rules.inference import scalar_of
-from derive.terms import Expression, Index, atom, delta, mean
+from derive.terms import Expression, Index, atom, constant, delta, mean
 from derive.theorem import Theorem, reflexivity
 
-_UNITS = Index("k", width(2)), Index("k'", width(2))
-_WIDTHS = "all hidden widths tend to infinity, one after the other, not that of one layer alone"
-_SCALE = "σ_w = 1"
+_A, _B = (Index(name, width(2)) for name in ("k", "k'"))
+
+
+def _unit(k: Index, x: str) -> Expression:
+    return atom("z", k, at=(x,), layer=1)
+
+
+def _evaluated(left: Expression) -> Theorem:
+    return reflexivity(left, FIRST_LAYER).by(unfold, "z").by(linearity).by(independence).by(isserlis).by(collapse)
 
 
 @cache
-def covariance_at(x: str) -> Theorem:
-    """Return eqs 15 and 16: the covariance of two units of the first layer at one input."""
-    k, m = _UNITS
-    theorem = reflexivity(mean(atom("z", k, at=(x,), layer=1) * atom("z", m, at=(x,), layer=1)), FIRST_LAYER)
-    dot = FIRST_LAYER.definition("dot", None)
-    return theorem.by(unfold, "z").by(linearity).by(independence).by(isserlis).by(collapse).by(fold, dot)
+def different_units() -> Theorem:
+    """Return that the covariance of two units is 0 wherever they are not one."""
+    return _evaluated((constant(1) - delta(_A, _B)) * mean(_unit(_A, X) * _unit(_B, Y)))
 
 
-def _variance_statement(x: str, power: int = 1) -> Expression:
-    """Return ``sigma_b^2 + sigma_w^2 x.x/d`` for two units, with another power of d for a wrong variant."""
-    k, m = _UNITS
-    product = atom("dot", at=(x, x)) * delta(k, m)
-    statement: Expression = sigma_b**2 * delta(k, m) + sigma_w**2 / input_dimension**power * product
+@cache
+def variance(x: str) -> Theorem:
+    """Return the variance of a unit at one input."""
+    return _evaluated(mean(_unit(_A, x) * _unit(_A, x))).by(fold, FIRST_LAYER.definition("dot", None))
+
+
+def variance_statement(x: str, other: str | None = None, scale: sp.Expr | None = None) -> Expression:
+    """Return ``sigma_b^2 + sigma_w^2/d x^T x``."""
+    factor = sigma_w**2 / input_dimension if scale is None else scale
+    statement: Expression = sigma_b**2 * constant(1) + factor * atom("dot", at=(x, other or x))
     return statement
 
 
-def _variance_mutants(x: str) -> tuple[Mutant, ...]:
-    other = Y if x == X else X
+def _variance_mutants(x: str, other: str) -> tuple[Mutant, ...]:
+    statement = variance_statement(x)
     return (
-        Mutant("the dimension is missing", _variance_statement(x, 0)),
-        Mutant("the square of the dimension", _variance_statement(x, 2)),
-        Mutant("the other input stands for this one", _variance_statement(other)),
-        shared_bias(_variance_statement(x)),
+        Mutant("there is no 1/N₁", variance_statement(x, scale=sigma_w**2)),
+        Mutant("1/√N₁ stands for 1/N₁", variance_statement(x, scale=sigma_w**2 / sp.sqrt(input_dimension))),
+        Mutant("one factor is taken at the other input", variance_statement(x, other)),
+        Mutant("σ_b stands for σ_b²", mutations.recoefficiented(statement, _root_of_bias)),
     )
 
 
-def _marginal(number: str, x: str, title: str) -> Claim:
-    return Claim(
-        id=f"eq{number}",
-        title=title,
-        section="3.3.1",
-        equation=number,
-        kind=Kind.FINITE_WIDTH,
-        status=Status.HOLDS,
-        theorem=lambda: covariance_at(x),
-        statement=lambda: _variance_statement(x),
-        mutants=lambda: _variance_mutants(x),
-        exhibits=shown.characteristic_function,
-        unstated=(_SCALE, "units are linear in independent normals, so normal: their law is in this variance"),
-    )
+def _root_of_bias(coefficient: sp.Expr) -> sp.Expr:
+    return sigma_b if coefficient == sigma_b**2 else coefficient
 
 
-def _definition(
-    key: str,
-    title: str,
-    section: str,
-    formula: str,
-    exhibits: Callable[[], tuple[Exhibit, ...]],
-    assumptions: tuple[str, ...] = (),
-) -> Claim:
-    return Claim(
-        id=key,
-        title=title,
-        section=section,
-        equation=key.removeprefix("eq"),
-        kind=Kind.DEFINITION,
-        status=Status.ASSUMPTION if assumptions else Status.HOLDS,
-        theorem=None,
-        stated=Stated("a definition", assumptions),
-        statement=lambda: Formula(formula),
-        mutants=tuple,
-        exhibits=exhibits,
-    )
+def _off_diagonal(statement: Expression) -> Expression:
+    return (constant(1) - delta(_A, _B)) * statement
 
 
-def _scalar_mutants() -> tuple[Mutant, ...]:
-    return tuple(
-        Mutant(m.name, scalar_of(m.statement))
-        for m in kernel_mutants(kernel_statement())
-        if isinstance(m.statement, Expression)
-    )
+def limit_process(with_delta: bool = True, factor: sp.Expr = sp.S.One) -> GaussianProcess:
+    """Return the process whose units are independent with covariance K^l, or are one and the same."""
+    k, m = (Index(name, width(layer + 1)) for name in ("k", "k'"))
+    kernel = factor * atom("K", at=(X, Y), layer=layer)
+    return GaussianProcess(kernel * delta(k, m) if with_delta else kernel * constant(1))
 
 
-def _processes(mutants: tuple[Mutant, ...]) -> tuple[Mutant, ...]:
-    return tuple(Mutant(m.name, GaussianProcess(m.statement)) for m in mutants if isinstance(m.statement, Expression))
+def _first_process_mutants() -> tuple[Mutant, ...]:
+    statement = first_kernel_statement()
+    return as_processes((*kernel_mutants(statement), shared_bias(statement)))
 
 
-def _scaled_bias() -> Mutant:
-    k, m = _UNITS
-    wrong = sigma_w**2 * sigma_b**2 * delta(k, m)
-    wrong = wrong + (sigma_w**2 / input_dimension) * (atom("dot", at=(X, Y)) * delta(k, m))
-    return Mutant("the scale of the weights multiplies the bias too", wrong)
-
+_WIDTHS = "N_2, …, N_l all tend to infinity, here one after the other; not N_l alone"
 
 CLAIMS = (
     Claim(
         id="eq10",
-        title="Units of wide networks are Gaussian processes, whose kernel is a mean over the layer below",
+        title="Units of every layer tend to Gaussian processes, whose kernel is a recursion over the layers",
         section="3.1",
         equation="10",
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
-        theorem=nngp.nngp_recursion,
-        derived=lambda theorem: theorem.where[-1].value,
+        theorem=nngp_recursion,
         statement=lambda: scalar_of(kernel_statement()),
-        mutants=_scalar_mutants,
-        exhibits=shown.kernel_of_relu,
+        derived=lambda theorem: theorem.where[-1].value,
+        mutants=lambda: tuple(
+            Mutant(m.name, scalar_of(m.statement))
+            for m in (*kernel_mutants(kernel_statement()), layer_off_by_one())
+            if isinstance(m.statement, Expression)
+        ),
+        unstated=(_WIDTHS, "for a matrix of inputs σ_b² is added to every entry: σ_b² 1 1ᵀ", "σ_w = 1 as printed"),
+        exhibits=shown.recursion,
         rests_on=("eq18", "nngp.kernel-limit"),
-        slot="kernel",
-        unstated=(_WIDTHS, _SCALE, "σ_b² is added to every entry of the matrix"),
     ),
     Claim(
         id="eq10-iid-k",
-        title="In the limit the units of a layer are independent and alike; at finite width they are only uncorrelated",
+        title="Units of one layer are independent in the limit, not before it above the first layer",
         section="3.1",
         equation="10",
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
-        theorem=nngp.limit_law,
-        statement=lambda: GaussianProcess(kernel_statement()),
-        mutants=lambda: _processes((*kernel_mutants(kernel_statement()), shared_bias(kernel_statement()))),
-        exhibits=shown.dependent_units,
-        rests_on=("nngp.kernel-limit",),
-        unstated=(_WIDTHS, "in the first layer units are independent at every width"),
+        theorem=nngp_recursion,
+        statement=limit_process,
+        mutants=lambda: (
+            Mutant("all units are one", limit_process(with_delta=False)),
+            Mutant("the covariance is 2 % too large", limit_process(factor=mutations.PERCENT_2)),
+        ),
+        unstated=(_WIDTHS, "at finite width only the first layer has independent units; others are uncorrelated"),
+        exhibits=shown.squares_of_units,
+        rests_on=("eq18", "nngp.kernel-limit"),
     ),
-    _definition(
-        "eq11",
-        "A unit is a sum over the layer below with weights of variance 1/N and a bias of variance σ_b²",
-        "3.2",
-        r"z^{l}_{k} = b^{l}_{k} + \sum_{j} W^{l}_{k j} \phi(z^{l-1}_{j}),\qquad \mathrm{Var} W^{l}_{k j} = "
-        r"\frac{1}{N_{l}},\quad \mathrm{Var}\, b^{l}_{k} = \sigma_{b}^{2}",
-        shown.standard_deviations,
-        ("the second argument of N(·,·) is a standard deviation here, a variance elsewhere", "at l = 1, φ(z⁰) is x"),
+    Claim(
+        id="eq11",
+        title="A unit is the sum of a bias and of the activations below times normal weights",
+        section="3.2",
+        equation="11",
+        kind=Kind.DEFINITION,
+        status=Status.ASSUMPTION,
+        theorem=None,
+        stated=Stated(
+            "a definition",
+            (
+                "the second arguments of N(., .) are standard deviations squared into Var W = 1/N_l, Var b = σ_b²",
+                "in the first layer the input takes the place of the activations",
+            ),
+        ),
+        statement=lambda: Formula(
+            r"z^{l}_{k} = b^{l}_{k} + \sum_{j} W^{l}_{k j}\, \phi(z^{l-1}_{j}),\qquad "
+            r"\mathrm{Var}\, W^{l}_{k j} = 1/N_{l},\; \mathrm{Var}\, b^{l}_{k} = \sigma_{b}^{2}"
+        ),
+        mutants=tuple,
+        exhibits=shown.reading_of_the_scale,
     ),
     Claim(
         id="eq11-reparam",
-        title="With unit normals and explicit scales the units have the same law",
+        title="With standard normal parameters and explicit scales a unit has the same law",
         section="3.2",
         equation="11",
         kind=Kind.FINITE_WIDTH,
         status=Status.ASSUMPTION,
-        theorem=nngp.covariance,
-        statement=kernel_statement,
-        mutants=lambda: (*kernel_mutants(kernel_statement()), shared_bias(kernel_statement())),
+        theorem=None,
+        stated=Stated(
+            "a normal number is its standard deviation times a standard normal one",
+            ("Var W = 1/N_l and Var b = σ_b² in the other form", "equal in law; derivatives by W and b are not equal"),
+        ),
+        statement=lambda: Formula(
+            r"z^{l}_{k} = \sigma_{b} b^{l}_{k} + N_{l}^{-1/2} \sum_{j} W^{l}_{k j}\, \phi(z^{l-1}_{j}),\qquad "
+            r"W^{l}_{k j}, b^{l}_{k} \sim \mathcal{N}(0, 1)"
+        ),
+        mutants=tuple,
         exhibits=shown.two_forms,
-        observable=Observable.UNIT_COVARIANCE,
-        slot="kernel",
-        rests_on=("eq11",),
-        unstated=("eq 11 is read with standard deviations", "the laws agree, the gradients do not"),
     ),
-    _definition(
-        "eq12",
-        "The first layer is affine in the input",
-        "3.3",
-        r"z^{1}(x) = W^{1} x + b^{1},\qquad W^{1} \in \mathbb{R}^{N_{2} \times d}",
-        shown.affine,
+    Claim(
+        id="eq12",
+        title="The first layer is an affine image of the input",
+        section="3.3",
+        equation="12",
+        kind=Kind.DEFINITION,
+        status=Status.HOLDS,
+        theorem=None,
+        stated=Stated("a definition"),
+        statement=lambda: Formula(r"z^{1}(x) = W^{1} x + b^{1},\qquad W^{1} \in \mathbb{R}^{N_{2} \times N_{1}}"),
+        mutants=tuple,
+        exhibits=shown.affine,
     ),
-    _definition(
-        "eq13",
-        "The first layer at another input has the same weights and biases",
-        "3.3",
-        r"z^{1}(x') = W^{1} x' + b^{1}",
-        shown.same_weights,
+    Claim(
+        id="eq13",
+        title="At another input the first layer has the same weights and biases",
+        section="3.3",
+        equation="13",
+        kind=Kind.DEFINITION,
+        status=Status.HOLDS,
+        theorem=None,
+        stated=Stated("a definition"),
+        statement=lambda: Formula(r"z^{1}(x') = W^{1} x' + b^{1}"),
+        mutants=tuple,
+        exhibits=shown.affine_elsewhere,
     ),
     Claim(
         id="eq14",
@@ -188,27 +204,62 @@ CLAIMS = (
         equation="14",
         kind=Kind.FINITE_WIDTH,
         status=Status.HOLDS,
-        theorem=nngp.layer1_covariance,
-        statement=first_kernel_statement,
-        mutants=lambda: (shared_bias(first_kernel_statement()), *kernel_mutants(first_kernel_statement())),
-        exhibits=shown.all_units,
-        observable=Observable.FIRST_LAYER_MOMENTS,
-        slot="first_kernel",
+        theorem=different_units,
+        statement=Expression,
+        mutants=lambda: (
+            Mutant("all units share one bias", _off_diagonal(sigma_b**2 * constant(1))),
+            Mutant("equal units are meant too", first_kernel_statement()),
+            Mutant(
+                "all units share one row of weights",
+                _off_diagonal((sigma_w**2 / input_dimension) * atom("dot", at=(X, Y))),
+            ),
+        ),
     ),
-    _marginal("15", X, "A unit of the first layer at an input is normal with this variance"),
-    _marginal("16", Y, "A unit of the first layer at the other input is normal with this variance"),
+    Claim(
+        id="eq15",
+        title="Variance of a unit of the first layer, which is normal",
+        section="3.3.1",
+        equation="15",
+        kind=Kind.FINITE_WIDTH,
+        status=Status.HOLDS,
+        theorem=lambda: variance(X),
+        statement=lambda: variance_statement(X),
+        mutants=lambda: _variance_mutants(X, Y),
+        exhibits=lambda: shown.normal_unit(0),
+        rests_on=("eq18",),
+    ),
+    Claim(
+        id="eq16",
+        title="Variance of a unit of the first layer at the other input, where it is normal too",
+        section="3.3.1",
+        equation="16",
+        kind=Kind.FINITE_WIDTH,
+        status=Status.HOLDS,
+        theorem=lambda: variance(Y),
+        statement=lambda: variance_statement(Y),
+        mutants=lambda: _variance_mutants(Y, X),
+        exhibits=lambda: shown.normal_unit(1),
+        rests_on=("eq18",),
+    ),
     Claim(
         id="eq19",
-        title="The first layer is a Gaussian process whose kernel is affine in the inner product",
+        title="A unit of the first layer is a Gaussian process with an affine kernel, at any number of inputs",
         section="3.3.1",
         equation="19",
         kind=Kind.FINITE_WIDTH,
         status=Status.HOLDS,
-        theorem=nngp.layer1_law,
+        theorem=layer1_law,
         statement=lambda: GaussianProcess(first_kernel_statement()),
-        mutants=lambda: _processes((*kernel_mutants(first_kernel_statement()), _scaled_bias())),
-        exhibits=shown.gram_of_first_layer,
-        rests_on=("eq14",),
+        mutants=lambda: (
+            *_first_process_mutants(),
+            Mutant(
+                "σ_w² multiplies the bias too",
+                GaussianProcess(mutations.only_scaled(first_kernel_statement(), mutations.is_bias, sigma_w**2)),
+            ),
+        ),
+        exhibits=shown.three_inputs,
+        observable=Observable.FIRST_LAYER_LAW,
+        rests_on=("eq17",),
     ),
     Claim(
         id="eq20",
@@ -219,31 +270,26 @@ CLAIMS = (
         status=Status.TYPO,
         theorem=None,
         stated=Stated("a definition"),
-        statement=lambda: Formula(r"\phi(z^{1}) = \left(\phi(z^{1}_{1}), \dots, \phi(z^{1}_{N_{2}})\right)^{\top}"),
+        statement=lambda: Formula(r"\phi(z^{1}) = (\phi(z^{1}_{1}), \dots, \phi(z^{1}_{N_{2}}))^{\top}"),
         mutants=tuple,
         exhibits=shown.elementwise,
         printed=Printed(
-            latex=r"\left(\phi(z^{1}_{1}), \dots, \phi(z^{1}_{k})\right)^{\top}",
-            correction="the last entry is that of unit N₂",
-            why="k is the index of one unit and has no value here; the next layer needs all N₂ entries",
+            latex=r"(\phi(z^{1}_{1}), \dots, \phi(z^{1}_{k}))^{\top}",
+            correction="the last component is that of the unit N_2",
+            why="k is the index of any one unit; the vector has all N_2 of them, as eq 21 needs",
         ),
     ),
     Claim(
         id="sec3.3.2-distribution",
-        title="The law of an activation is that of a normal seen through it: known, and not normal",
+        title="The law of an activation is the image of a normal law, in general not normal",
         section="3.3.2",
         equation="",
         kind=Kind.REMARK,
         status=Status.ASSUMPTION,
         theorem=None,
-        stated=Stated(
-            "a remark on a law that is the image of a normal one",
-            ("hard to name is not unknown: it is an image of the normal law", "entries of the first layer stay iid"),
-        ),
-        statement=lambda: Formula(
-            r"P\left(\phi(z^{1}_{k}) \le t\right) = P\left(z^{1}_{k} \in \phi^{-1}(-\infty, t]\right)"
-        ),
+        stated=Stated("the law of a function of a number is the image of its law", ("φ is measurable",)),
+        statement=lambda: Formula(r"\mathrm{law}(\phi(z^{1}_{k}(x))) = \mathcal{N}(0, K^{1}(x, x)) \circ \phi^{-1}"),
         mutants=tuple,
-        exhibits=shown.images_of_normals,
+        exhibits=shown.image_of_a_normal_law,
     ),
 )

@@ -1,267 +1,233 @@
-"""Sections 3.1 to 3.3 on concrete numbers: small layers written out, inputs of unequal norms, exact normal moments."""
+"""The network and its first layer at concrete numbers (eqs 10-20)."""
 
 from __future__ import annotations
 
-from itertools import product
-
-import mpmath
 import sympy as sp
 
 from derive.exhibit import Exhibit
-
-_X, _Y = sp.Matrix([1, 2]), sp.Matrix([3, -1])
-_WEIGHTS = sp.Matrix([[1, -2], [sp.Rational(1, 2), 3], [0, 1]])
-_BIASES = sp.Matrix([sp.Rational(1, 3), -1, 2])
-_BIAS = sp.Rational(1, 4)
-_SETTING = "x = (1, 2), x' = (3, -1), σ_w = 1, σ_b² = 1/4"
-_FOURTH = 3
-"""Fourth moment of a standard normal."""
-
-
-def _kernel(x: sp.Matrix, y: sp.Matrix, bias: sp.Expr = _BIAS) -> sp.Expr:
-    return bias + x.dot(y) / 2
-
-
-def _made_of(x: sp.Matrix, units: int = 2) -> sp.Matrix:
-    """Return the rows of coefficients of the units at an input in all weights, unit by unit, and all biases."""
-    weights = sp.kronecker_product(sp.eye(units), x.T / sp.sqrt(2))
-    return weights.row_join(sp.sqrt(_BIAS) * sp.eye(units))
+from derive.lecture.wide_layers import (
+    BIAS,
+    INPUTS,
+    OTHER_ROWS,
+    ROWS,
+    SHIFTS,
+    activation,
+    averaged,
+    first_unit,
+    mean_square_of_average,
+    normals,
+    rectified_moment,
+    rectified_variance,
+)
 
 
-def _integral(f: object) -> sp.Float:
-    """Return the mean of a function of a standard normal, on both half-lines, to 20 digits."""
-    with mpmath.workdps(25):
-        found = mpmath.quad(lambda t: f(t) * mpmath.npdf(t), [-14, -4, 0, 4, 14])  # type: ignore[operator]
-        return sp.Float(str(found), 22)
-
-
-def kernel_of_relu() -> tuple[Exhibit, ...]:
-    """Return a kernel of the second layer by integration over the first, and by the arc-cosine formula."""
-    angle = sp.pi / 3
-    right = (sp.sin(angle) + (sp.pi - angle) * sp.cos(angle)) / (2 * sp.pi)
-    mean = 1 / sp.sqrt(2 * sp.pi)
-    with mpmath.workdps(25):
-        spread = mpmath.sqrt(3) / 2
-
-        def inner(t: mpmath.mpf) -> mpmath.mpf:
-            """Return E[relu(t/2 + spread w)] over w."""
-            return t / 2 * mpmath.ncdf(t / 2 / spread) + spread * mpmath.npdf(t / 2 / spread)
-
-        left = sp.Float(str(mpmath.quad(lambda t: t * inner(t) * mpmath.npdf(t), [0, 2, 5, 14])), 22)
+def recursion() -> tuple[Exhibit, ...]:
+    """Return eq 10 at one input of a rectified layer, where K¹ = 1 and σ_b = 1/2."""
     return (
         Exhibit(
-            setting="relu, K¹ = 1 at both inputs, 1/2 between them, σ_w = 1, σ_b = 0",
-            left=left,
-            right=right,
+            setting="relu, K¹(x, x) = 1, σ_b = 1/2",
+            left=rectified_moment(2) + BIAS**2,
+            right=sp.Rational(3, 4),
             wrong={
-                "the covariance stands for the second moment": lambda: right - mean**2,
-                "the mean is over the layer itself: K² for K¹": lambda: right / 2,
-                "σ_b stands for σ_b², with σ_b = 1/2": lambda: right + sp.Rational(1, 2) - sp.Rational(1, 4),
+                "the variance of φ stands for its second moment": lambda: BIAS**2 + rectified_variance(),
+                "σ_b stands for σ_b²": lambda: BIAS + sp.Rational(1, 2),
             },
-            digits=18,
         ),
         Exhibit(
-            setting="relu at one input, K¹ = 1, σ_w = 1, σ_b = 0",
-            left=_integral(lambda t: t * t if t > 0 else 0),
-            right=sp.Rational(1, 2),
-            wrong={"the variance stands for the second moment": lambda: sp.Rational(1, 2) - mean**2},
-            digits=18,
+            setting="the bias in the kernel matrix of two inputs whose activations vanish, σ_b = 1/2",
+            left=sp.Matrix(2, 2, lambda i, j: averaged((BIAS * normals(0)[2]) ** 2, normals(0))),
+            right=BIAS**2 * sp.ones(2, 2),
+            wrong={"σ_b² is added to the diagonal only": lambda: BIAS**2 * sp.eye(2)},
         ),
     )
 
 
-def dependent_units() -> tuple[Exhibit, ...]:
-    """Return the correlation of squares of two units on relu units, summed unit by unit and in closed form."""
-    units = 4
-    second, fourth = sp.Rational(1, 2), sp.Rational(_FOURTH, 2)
-    pairs = [fourth if i == j else second**2 for i, j in product(range(units), repeat=2)]
-    square = sum(pairs, sp.S.Zero) / units**2  # E q^2, with q the mean square of the units
-    covariance, variance = square - second**2, _FOURTH * square - second**2
-    spread = (fourth - second**2) / units
-    return (
+def squares_of_units() -> tuple[Exhibit, ...]:
+    """Return the covariance of the squares of two units on 4 rectified units, which vanishes in the limit only."""
+    return tuple(
         Exhibit(
-            setting="squares of two outputs on four relu units, K¹ = 1, σ_w = 1, σ_b = 0: their correlation",
-            left=covariance / variance,
-            right=spread / (_FOURTH * spread + (_FOURTH - 1) * second**2),
+            setting=f"covariance of the squares of two units on N₂ = {units} relu units, K¹ = 1, σ_b = 0",
+            left=mean_square_of_average(units) - rectified_moment(2) ** 2,
+            right=sp.Rational(5, 4) / units,
             wrong={
-                "what is uncorrelated is independent": lambda: sp.S.Zero,
-                "it does not fall with the width": lambda: (4 * spread) / (12 * spread + 2 * second**2),
+                "units are independent at finite width": lambda: sp.S.Zero,
+                "the dependence falls like N⁻²": lambda units=units: sp.Rational(5, 4) / units**2,
             },
-        ),
+        )
+        for units in (4, 16)
     )
 
 
-def standard_deviations() -> tuple[Exhibit, ...]:
-    """Return the variance of a unit with standard deviations as second arguments of the normal laws."""
-    count, bias = 100, sp.Rational(1, 2)
-    deviation = 1 / sp.sqrt(count)
+def reading_of_the_scale() -> tuple[Exhibit, ...]:
+    """Return the variance of a unit at 100 ones for both readings of the second argument."""
+    weights, bias = sp.symbols("w1:101", real=True), sp.Symbol("b", real=True)
+    unit = sum(weights) / sp.sqrt(100) + BIAS * bias
     return (
         Exhibit(
-            setting="100 inputs of size 1, σ_b = 1/2: the variance of a unit",
-            left=sum((deviation**2 for _ in range(count)), bias**2),
-            right=bias**2 + sp.Integer(count) / count,
-            wrong={"the second argument is a variance": lambda: bias + count * deviation},
+            setting="N₁ = 100, every component of x is 1, σ_b = 1/2: the variance of a unit",
+            left=sum(unit.coeff(s) ** 2 for s in (*weights, bias)),
+            right=BIAS**2 + sp.Rational(100, 100),
+            wrong={
+                "the second arguments are read as variances": lambda: BIAS + 100 / sp.sqrt(100),
+                "the weights are not scaled": lambda: BIAS**2 + 100,
+            },
         ),
     )
 
 
 def two_forms() -> tuple[Exhibit, ...]:
-    """Return the variances of the summands of a unit in both forms."""
-    count, bias, activations = 3, sp.Rational(1, 2), (sp.Integer(2), sp.Integer(-1), sp.Rational(1, 3))
-    scaled = sp.Matrix([*(a**2 / count for a in activations), bias**2])
+    """Return second and fourth moment of a unit in both forms, the first with scaled normals as parameters."""
+    x = INPUTS[0]
+    *weights, bias = normals(0)
+    unit = sum(w * c for w, c in zip(weights, x, strict=True)) + bias
+    scale_of_weights = 1 / sp.sqrt(2)
+    scales = dict(zip(normals(0), (scale_of_weights, scale_of_weights, BIAS), strict=True))
 
-    def explicit(scale: sp.Expr, shift: sp.Expr) -> sp.Matrix:
-        return sp.Matrix([*((scale * a) ** 2 for a in activations), shift**2])
+    def moment(power: int) -> sp.Expr:
+        """Return a moment of the first form, from those of each of its parameters."""
+        polynomial = sp.Poly(sp.expand(unit**power), *normals(0))
+        terms = (
+            c * sp.prod([averaged((s * n) ** p, (n,)) for (n, s), p in zip(scales.items(), powers, strict=True)])
+            for powers, c in polynomial.terms()
+        )
+        return sp.Add(*terms)
 
-    return (
+    def explicit(power: int, scale: sp.Expr = scale_of_weights, of_bias: sp.Expr = BIAS) -> sp.Expr:
+        form = of_bias * bias + scale * sum(w * c for w, c in zip(weights, x, strict=True))
+        return averaged(form**power, normals(0))
+
+    return tuple(
         Exhibit(
-            setting="activations 2, -1, 1/3, σ_b = 1/2: variances of the summands",
-            left=scaled,
-            right=explicit(1 / sp.sqrt(count), bias),
+            setting=f"moment {power} of a unit on x = (1, 2), σ_b = 1/2",
+            left=moment(power),
+            right=explicit(power),
             wrong={
-                "the scale is 1/N": lambda: explicit(sp.Rational(1, count), bias),
-                "the bias is scaled by σ_b²": lambda: explicit(1 / sp.sqrt(count), bias**2),
+                "the scale is 1/N_l": lambda power=power: explicit(power, sp.Rational(1, 2)),
+                "the bias is scaled by σ_b²": lambda power=power: explicit(power, of_bias=BIAS**2),
             },
-        ),
+        )
+        for power in (2, 4)
     )
 
 
-def _sums(x: sp.Matrix, weights: sp.Matrix = _WEIGHTS) -> sp.Matrix:
-    """Return the units as sums over inputs."""
-    rows = ((sum(weights[k, j] * x[j] for j in range(2)) + _BIASES[k]) for k in range(3))
-    return sp.Matrix(list(rows))
+def _component(rows: sp.Matrix, x: sp.Matrix, unit: int) -> sp.Expr:
+    return sum(rows[unit, p] * x[p] for p in range(len(x))) + SHIFTS[unit]
 
 
 def affine() -> tuple[Exhibit, ...]:
-    """Return the first layer as sums and as a product of matrices."""
+    """Return eq 12 for a layer of 3 units on 2 inputs."""
+    x = INPUTS[0]
     return (
         Exhibit(
-            setting="three units at x = (3, -1)",
-            left=_sums(_Y),
-            right=_WEIGHTS * _Y + _BIASES,
+            setting="N₁ = 2, N₂ = 3, x = (1, 2)",
+            left=sp.Matrix([_component(ROWS, x, unit) for unit in range(3)]),
+            right=ROWS * x + SHIFTS,
             wrong={
-                "the activation acts on the input: relu": lambda: (
-                    _WEIGHTS * _Y.applyfunc(lambda v: max(v, 0)) + _BIASES
+                "an activation acts on the input": lambda: ROWS * activation(x) + SHIFTS,
+                "the weights are N₁ x N₂": lambda: ROWS.T * x + SHIFTS,
+                "the bias is dropped": lambda: ROWS * x,
+            },
+        ),
+    )
+
+
+def affine_elsewhere() -> tuple[Exhibit, ...]:
+    """Return eq 13, and that its weights are those of eq 12: the layer moves by W (x' - x)."""
+    x, y = INPUTS[:2]
+    return (
+        Exhibit(
+            setting="N₁ = 2, N₂ = 3: the change of the layer from x = (1, 2) to x' = (3, -1)",
+            left=sp.Matrix([sum(ROWS[unit, p] * (y[p] - x[p]) for p in range(2)) for unit in range(3)]),
+            right=ROWS * y + SHIFTS - (ROWS * x + SHIFTS),
+            wrong={
+                "x' has weights of its own": lambda: OTHER_ROWS * y + SHIFTS - (ROWS * x + SHIFTS),
+                "the bias has the other sign at x'": lambda: ROWS * y - SHIFTS - (ROWS * x + SHIFTS),
+            },
+        ),
+    )
+
+
+def _kernel(i: int, j: int) -> sp.Expr:
+    return BIAS**2 + INPUTS[i].dot(INPUTS[j]) / 2
+
+
+def normal_unit(at: int) -> tuple[Exhibit, ...]:
+    """Return the fourth moment of a unit at an input: that of a normal number."""
+    unit = first_unit(0, INPUTS[at])
+    variance = _kernel(at, at)
+    return (
+        Exhibit(
+            setting=f"fourth moment of a unit at x = ({', '.join(map(str, INPUTS[at]))}), σ_w = 1, σ_b = 1/2",
+            left=averaged(unit**4, normals(0)),
+            right=3 * variance**2,
+            wrong={"it has the kurtosis of a uniform number": lambda: sp.Rational(9, 5) * variance**2},
+        ),
+    )
+
+
+def three_inputs() -> tuple[Exhibit, ...]:
+    """Return a mixed fourth moment over three inputs: pairings of the kernel."""
+    value = first_unit(0, INPUTS[0]) ** 2 * first_unit(0, INPUTS[1]) * first_unit(0, INPUTS[2])
+
+    def pairings(bias: sp.Expr = BIAS**2) -> sp.Expr:
+        def k(i: int, j: int) -> sp.Expr:
+            return bias + INPUTS[i].dot(INPUTS[j]) / 2
+
+        return k(0, 0) * k(1, 2) + 2 * k(0, 1) * k(0, 2)
+
+    return (
+        Exhibit(
+            setting="E[z(x)² z(x') z(x'')], x = (1, 2), x' = (3, -1), x'' = (-2, 1), σ_b = 1/2",
+            left=averaged(value, normals(0)),
+            right=pairings(),
+            wrong={
+                "the bias is only on the diagonal": lambda: (
+                    _kernel(0, 0) * (_kernel(1, 2) - BIAS**2)
+                    + 2 * (_kernel(0, 1) - BIAS**2) * (_kernel(0, 2) - BIAS**2)
                 ),
-                "the weights are transposed": lambda: _WEIGHTS.T * _Y + _BIASES,
-                "the bias is missing": lambda: _WEIGHTS * _Y,
+                "one of the three pairings is missing": lambda: (
+                    _kernel(0, 0) * _kernel(1, 2) + _kernel(0, 1) * _kernel(0, 2)
+                ),
             },
-        ),
-    )
-
-
-def same_weights() -> tuple[Exhibit, ...]:
-    """Return the difference of the layer at two inputs, which sees the weights alone."""
-    others = sp.Matrix([[0, 1], [1, 1], [2, -1]])
-    return (
-        Exhibit(
-            setting="three units at x' = (3, -1) less those at x = (1, 2)",
-            left=_sums(_Y) - _sums(_X),
-            right=_WEIGHTS * (_Y - _X),
-            wrong={
-                "other weights at the other input": lambda: others * _Y - _WEIGHTS * _X,
-                "other biases at the other input": lambda: _WEIGHTS * (_Y - _X) + sp.ones(3, 1),
-            },
-        ),
-    )
-
-
-def all_units() -> tuple[Exhibit, ...]:
-    """Return the covariance of two units at two inputs, by all weights and biases that they are made of."""
-    return (
-        Exhibit(
-            setting=f"{_SETTING}: covariance of two units with two units",
-            left=_made_of(_X) * _made_of(_Y).T,
-            right=_kernel(_X, _Y) * sp.eye(2),
-            wrong={
-                "all units share one bias": lambda: (_kernel(_X, _Y) - _BIAS) * sp.eye(2) + _BIAS * sp.ones(2, 2),
-                "all units share all weights": lambda: _kernel(_X, _Y) * sp.ones(2, 2),
-            },
-        ),
-    )
-
-
-def characteristic_function() -> tuple[Exhibit, ...]:
-    """Return E cos(z) of a unit, a product over its independent normals, and by its variance."""
-    factors = [sp.exp(-(c**2) / 2) for x in (_X, _Y) for c in _made_of(x, 1)]
-    left = sp.Matrix([sp.prod(factors[:3]), sp.prod(factors[3:])])
-
-    def right(variance: object) -> sp.Matrix:
-        return sp.Matrix([sp.exp(-variance(x) / 2) for x in (_X, _Y)])  # type: ignore[operator]
-
-    return (
-        Exhibit(
-            setting=f"{_SETTING}: E cos z at both inputs",
-            left=left,
-            right=right(lambda x: _kernel(x, x)),
-            wrong={
-                "x·x without 1/d": lambda: right(lambda x: _BIAS + x.dot(x)),
-                "x·x over the root of d": lambda: right(lambda x: _BIAS + x.dot(x) / sp.sqrt(2)),
-                "σ_b stands for σ_b²": lambda: right(lambda x: _kernel(x, x, sp.sqrt(_BIAS))),
-            },
-        ),
-    )
-
-
-def gram_of_first_layer() -> tuple[Exhibit, ...]:
-    """Return the covariance of a unit at four inputs, and how many normals it is made of."""
-    points = (_X, _Y, sp.Matrix([0, 1]), sp.Matrix([-2, 5]))
-    root = sp.Matrix([list(_made_of(x, 1)) for x in points])
-    gram = sp.Matrix(4, 4, lambda i, j: _kernel(points[i], points[j]))
-    return (
-        Exhibit(
-            setting="x = (1, 2), (3, -1), (0, 1), (-2, 5), σ_b² = 1/4",
-            left=root * root.T,
-            right=gram,
-            wrong={
-                "the bias is on the diagonal alone": lambda: gram - _BIAS * (sp.ones(4, 4) - sp.eye(4)),
-                "the root of the inner product": lambda: gram.applyfunc(lambda v: sp.Abs(v)),
-            },
-        ),
-        Exhibit(
-            setting="the rank of the same kernel: at most d + 1",
-            left=sp.Integer((root * root.T).rank()),
-            right=sp.Integer(3),
-            wrong={"inputs are told apart by independent variables": lambda: sp.Integer(4)},
         ),
     )
 
 
 def elementwise() -> tuple[Exhibit, ...]:
-    """Return the activations of three units."""
-    units = sp.Matrix([2, -1, sp.Rational(1, 3)])
-    cubes = sp.Matrix([v**3 for v in units])
+    """Return eq 20 for 3 units; as printed the vector ends at a unit k < N_2."""
+    units = ROWS * INPUTS[0] + SHIFTS
     return (
         Exhibit(
-            setting="φ(z) = z³, N₂ = 3, z = (2, -1, 1/3)",
-            left=cubes,
-            right=units.applyfunc(lambda v: v**3),
+            setting="N₂ = 3, x = (1, 2), φ(u) = u + u², k = 2",
+            left=sp.Matrix([u + u**2 for u in units]),
+            right=activation(units),
             wrong={
-                "the vector ends at unit k = 2": lambda: cubes[:2, :],
-                "the activation acts on the sum": lambda: sp.ones(3, 1) * sum(units) ** 3,
+                "the vector ends at the unit k": lambda: activation(units[:2, :]),
+                "the components are summed before φ acts": lambda: activation(sp.Matrix([sum(units)] * 3)),
             },
-            printed=lambda: cubes[:2, :],
+            printed=lambda: activation(units[:2, :]),
         ),
     )
 
 
-def images_of_normals() -> tuple[Exhibit, ...]:
-    """Return second and fourth moments of activations: of erf(z/√2), uniform, and of relu, with half its mass at 0."""
-    uniform = sp.Matrix([sp.Rational(1, 3), sp.Rational(1, 5)])
-    found = [_integral(lambda t, n=n: mpmath.erf(t / mpmath.sqrt(2)) ** n) for n in (2, 4)]
+def image_of_a_normal_law() -> tuple[Exhibit, ...]:
+    """Return moments of activations: relu has half its mass at 0, erf(z/√2) is uniform on (-1, 1) where K¹ = 1."""
+    u = sp.Symbol("u", real=True)
+    density = sp.exp(-(u**2) / 2) / sp.sqrt(2 * sp.pi)
+    primitive = sp.erf(u / sp.sqrt(2)) ** 5 / 10  # its derivative is density times the fourth power: 2 density = (erf)'
+    assert sp.simplify(sp.diff(primitive, u) - density * sp.erf(u / sp.sqrt(2)) ** 4) == 0
+    uniform = sp.Symbol("t", real=True)
     return (
         Exhibit(
-            setting="erf(z/√2), K¹ = 1: second and fourth moments",
-            left=sp.Matrix(found),
-            right=uniform,
-            wrong={"activations are normal": lambda: sp.Matrix([sp.Rational(1, 3), sp.Rational(_FOURTH, 9)])},
-            digits=18,
+            setting="fourth moment of erf(z/√2), K¹ = 1",
+            left=sp.limit(primitive, u, sp.oo) - sp.limit(primitive, u, -sp.oo),
+            right=sp.integrate(uniform**4 / 2, (uniform, -1, 1)),
+            wrong={"it is normal with variance 1/3": lambda: sp.Rational(3, 9)},
         ),
         Exhibit(
-            setting="relu, K¹ = 1: second and fourth moments",
-            left=sp.Matrix([_integral(lambda t, n=n: t**n if t > 0 else 0) for n in (2, 4)]),
-            right=sp.Matrix([sp.Rational(1, 2), sp.Rational(_FOURTH, 2)]),
-            wrong={"activations are normal": lambda: sp.Matrix([sp.Rational(1, 2), sp.Rational(_FOURTH, 4)])},
-            digits=18,
+            setting="mean square of relu, K¹ = 1",
+            left=rectified_moment(2),
+            right=sp.Rational(1, 2),
+            wrong={"there is no atom at 0": lambda: sp.S.One},
         ),
     )

@@ -210,18 +210,19 @@ def dependence() -> tuple[Exhibit, ...]:
 
 def lower_layer() -> tuple[Exhibit, ...]:
     """Return the correlation of the squares of two units of layer 2, as it falls with the width below."""
-    return tuple(
-        Exhibit(
+
+    def at(units: int) -> Exhibit:
+        return Exhibit(
             setting=f"l - 1 = 2, {_RELU}, σ_b = 0, N₂ = {units}: the correlation of the squares of two units",
             left=_covariance_of_squares(units) / (3 * mean_square_of_average(units) - rectified_moment(2) ** 2),
             right=sp.Rational(5, 2 * units + 15),
             wrong={
                 "units below are independent at finite width": lambda: sp.S.Zero,
-                "the correlation falls like N⁻²": lambda units=units: sp.Rational(5, 2 * units**2 + 15),
+                "the correlation falls like N⁻²": lambda: sp.Rational(5, 2 * units**2 + 15),
             },
         )
-        for units in (4, 16)
-    )
+
+    return tuple(map(at, (4, 16)))
 
 
 def summand() -> tuple[Exhibit, ...]:
@@ -253,16 +254,16 @@ def growth() -> tuple[Exhibit, ...]:
             )
             return sp.Float(found, _DIGITS + 10)
 
-    return tuple(
-        Exhibit(
+    def at(variance: sp.Rational) -> Exhibit:
+        return Exhibit(
             setting=f"φ(z) = exp(z²/4), K = {variance}: E[φ²], which is infinite at K = 1",
             left=integral(variance),
             right=1 / sp.sqrt(1 - variance),
-            wrong={"every activation has a bounded one, as if it were K": lambda variance=variance: variance},
+            wrong={"every activation has a bounded one, as if it were K": lambda: variance},
             digits=_DIGITS,
         )
-        for variance in (sp.Rational(9, 10), sp.Rational(3, 4))
-    )
+
+    return tuple(map(at, (sp.Rational(9, 10), sp.Rational(3, 4))))
 
 
 def summands() -> tuple[Exhibit, ...]:

@@ -44,18 +44,19 @@ def recursion() -> tuple[Exhibit, ...]:
 
 def squares_of_units() -> tuple[Exhibit, ...]:
     """Return the covariance of the squares of two units on 4 rectified units, which vanishes in the limit only."""
-    return tuple(
-        Exhibit(
+
+    def at(units: int) -> Exhibit:
+        return Exhibit(
             setting=f"covariance of the squares of two units on N₂ = {units} relu units, K¹ = 1, σ_b = 0",
             left=mean_square_of_average(units) - rectified_moment(2) ** 2,
             right=sp.Rational(5, 4) / units,
             wrong={
                 "units are independent at finite width": lambda: sp.S.Zero,
-                "the dependence falls like N⁻²": lambda units=units: sp.Rational(5, 4) / units**2,
+                "the dependence falls like N⁻²": lambda: sp.Rational(5, 4) / units**2,
             },
         )
-        for units in (4, 16)
-    )
+
+    return tuple(map(at, (4, 16)))
 
 
 def reading_of_the_scale() -> tuple[Exhibit, ...]:
@@ -96,18 +97,18 @@ def two_forms() -> tuple[Exhibit, ...]:
         form = of_bias * bias + scale * sum(w * c for w, c in zip(weights, x, strict=True))
         return averaged(form**power, normals(0))
 
-    return tuple(
-        Exhibit(
+    def at(power: int) -> Exhibit:
+        return Exhibit(
             setting=f"moment {power} of a unit on x = (1, 2), σ_b = 1/2",
             left=moment(power),
             right=explicit(power),
             wrong={
-                "the scale is 1/N_l": lambda power=power: explicit(power, sp.Rational(1, 2)),
-                "the bias is scaled by σ_b²": lambda power=power: explicit(power, of_bias=BIAS**2),
+                "the scale is 1/N_l": lambda: explicit(power, sp.Rational(1, 2)),
+                "the bias is scaled by σ_b²": lambda: explicit(power, of_bias=BIAS**2),
             },
         )
-        for power in (2, 4)
-    )
+
+    return tuple(map(at, (2, 4)))
 
 
 def _component(rows: sp.Matrix, x: sp.Matrix, unit: int) -> sp.Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import sympy as sp
@@ -106,6 +107,7 @@ _LETTERS = {
     "forall": "∀", "sim": "~", "ne": "≠", "otimes": "⊗", "perp": "⊥", "dots": "…", "ldots": "…", "Sigma": "Σ",
     "implies": "⟹", "iff": "⟺", "equiv": "≡", "star": "*", "nabla": "∇", "|": "‖", "Omega": "Ω", "beta": "β",
     "ell": "ℓ", "int": "∫", "prod": "∏", "propto": "∝", "circ": "∘", "mid": "|",
+    "cup": "∪", "cap": "∩",
 }  # fmt: skip
 
 
@@ -300,6 +302,9 @@ def _factor(factor: Factor, names: Mapping[Index, str], fresh: list[str]) -> str
             return rf"\frac{{\partial}}{{\partial {below}}}\left({inner}\right)"
 
 
+_ENDS_IN_INDEX = re.compile(r"_(\{[^{}]*\}|\w)$")
+
+
 def _moment(moment: Moment) -> str:
     """Return the LaTeX of a mean, or of the covariance of outputs k and k'."""
     given = moment.given
@@ -307,7 +312,11 @@ def _moment(moment: Moment) -> str:
     if len(moment.of) == 1:
         return rf"\mathbb{{E}}\left[{latex(moment.of[0])}{condition}\right]"
     first, second = (
-        rf"{x}_{{{k}}}" if len(operator.words) == 1 else rf"\left({x}\right)_{{{k}}}"
+        rf"{{{x}}}_{{{k}}}"  # a symbol with an index of its own cannot carry a second one
+        if len(operator.words) == 1 and _ENDS_IN_INDEX.search(x)
+        else rf"{x}_{{{k}}}"
+        if len(operator.words) == 1
+        else rf"\left({x}\right)_{{{k}}}"
         for operator, x, k in ((o, latex(o), k) for o, k in zip(moment.of, ("k", "k'"), strict=True))
     )
     return rf"\mathrm{{Cov}}\left[{first},\, {second}{condition}\right]"

@@ -254,6 +254,7 @@ def test_what_falls_off_has_no_conditions():
 # --- the edges of the class --------------------------------------------------------------------------------------
 
 OUTSIDE = {
+    sin(z**2): "with real alpha",
     erf(z) + sin(z): "outside the class",
     erf(z - 1) + cos(z): "outside the class",
     sp.Max(z, 0) * sin(z): "sin or cos on one side of a break point",

@@ -12,6 +12,7 @@ from derive.explicit_matrices import SPECTRA, value
 from derive.lecture import flow_claims
 from derive.lecture import linearized as lecture
 from derive.model import Model
+from derive.moments import covariance
 from derive.notation import eigenvalue, learning_rate, time
 from derive.operators import (
     JACOBIAN,
@@ -43,6 +44,7 @@ from derive.rules.spectral import (
     substitute_theorem,
 )
 from derive.theorem import Conclusion, Rewriting, StepRefuted, inference, reflexivity, rule
+from derive.typeset import latex
 
 FLOW = lecture.LINEARIZED
 Y, F, F0, OMEGA, JX = (word(letter) for letter in (lecture.Y, lecture.F, lecture.F0, lecture.OMEGA, lecture.JX))
@@ -464,3 +466,11 @@ def test_a_substitution_of_something_else_is_refuted():
 def test_the_right_rewritings_by_rules_pass():
     model = Model(name="flow", gaussian=frozenset())
     assert examine(reflexivity(DECAY @ J @ JT @ A_WORD @ J @ JT @ Y, model).by(gram)).total == len(SPECTRA)
+
+
+def test_a_symbol_with_an_index_carries_a_second_one_as_a_group():
+    features = word(Letter("J(x)", TEST, PARAMETERS, "J(x)"))
+    readout = word(Letter("W_0", PARAMETERS, OUTPUTS, "W_{0}"))
+    assert latex(covariance(features @ readout, word(lecture.F0_TEST))) == (
+        r"\mathrm{Cov}\left[{J(x)\,W_{0}}_{k},\, f_{0}(x)_{k'}\right]"
+    )

@@ -34,7 +34,7 @@ def widelimit(*words: object) -> Result:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave two claims of a topic and another one, all without samples."""
-    registry = type(CLAIMS)([CLAIMS[key] for key in ("eq70", *DUALS)])
+    registry = type(CLAIMS)([replace(CLAIMS[key], rests_on=()) for key in ("eq70", *DUALS)])
     for place in ("derive.lecture.CLAIMS", "verify.suite.CLAIMS"):
         monkeypatch.setattr(place, registry)
 

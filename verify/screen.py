@@ -28,6 +28,8 @@ BEYOND = "beyond the lecture"
 
 _EACH = 24
 """Claims up to which each has its line in the table of a run; more are shown by section, chosen."""
+_NAME = 32
+"""Columns for the name of a section; the rest of the table then fits into 60, chosen."""
 _NAMED = 4
 """Ids that a line of a summary names before it only counts; chosen."""
 _ASSUMING, _OPEN_BASIS = "△", "⚠"
@@ -108,6 +110,13 @@ def claim_page(
     yield Text(f"{where}; {claim.kind}")
     yield from _part("Statement", [record["statement"]["text"]])
     yield from _part("Where", [item["text"] for item in record.get("where", ())])
+    if as_printed is not None:
+        yield Text("\nAs the lecture prints it", "bold")
+        yield _indented(Text(as_printed["statement"]["text"]))
+        yield _indented(_verdict(as_printed["verdict"], f": {as_printed['counterexample']}"))
+        yield _indented(Text(f"instead: {as_printed['correction']}"))
+        if as_printed["why"]:
+            yield _indented(Text(f"because {as_printed['why']}"))
     yield from _part("Assumptions", record["assumptions"])
     yield from _part("Limits", record["limits"])
     yield from _part("Rests on", [", ".join(claim.rests_on)] if claim.rests_on else [])
@@ -119,13 +128,6 @@ def claim_page(
     else:
         yield from _derivation(record)
     yield from _part("On concrete numbers", [f"{e.setting}: {shown(e.left)}" for e in claim.exhibits()])
-    if as_printed is not None:
-        yield Text("\nAs the lecture prints it", "bold")
-        yield _indented(Text(as_printed["statement"]["text"]))
-        yield _indented(_verdict(as_printed["verdict"], f": {as_printed['counterexample']}"))
-        yield _indented(Text(f"instead: {as_printed['correction']}"))
-        if as_printed["why"]:
-            yield _indented(Text(f"because {as_printed['why']}"))
     yield from _part("Planted errors that every check must catch", claim.planted())
     yield Text("\nLast verdict", "bold")
     for line in last:
@@ -179,14 +181,14 @@ def _claims_alone(results: Mapping[str, Any]) -> Table:
 
 def _claims_by_section(results: Mapping[str, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("section", no_wrap=True, overflow="ellipsis")
+    table.add_column("section", no_wrap=True, overflow="ellipsis", max_width=_NAME)
     table.add_column("claims", justify="right")
     table.add_column("verdicts")
     table.add_column("caught", justify="right")
     for group in groups(results):
         if group["claims"]:
             told = [_verdict(verdict, before=f"{count} ") for verdict, count in group["verdicts"].items()]
-            absent = [Text(f"{group['absent']} not in this run", "dim")] if group["absent"] else []
+            absent = [Text(f"{group['absent']} not run", "dim")] if group["absent"] else []
             verdicts = Text(", ").join([*told, *absent])
             table.add_row(Text(group["name"]), str(len(group["claims"])), verdicts, _share(group["fates"]))
     return table

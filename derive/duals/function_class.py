@@ -176,6 +176,8 @@ def _term(field: Field, term: sp.Expr) -> list[tuple[Monomial, Form]]:
     if quadratic is None or quadratic.degree() > 2:
         raise NotInClass(f"exp({exponent}) is not of the form exp(alpha z^2 + beta z)")
     beta, alpha = (_element(field, quadratic.coeff_monomial(z**n)) for n in (1, 2))
+    if alpha.has(sp.I):
+        raise NotInClass("sin or cos of a square is outside the class of z^m exp(alpha z^2 + beta z) with real alpha")
     coefficient = _coefficient(field, scalar * sp.exp(quadratic.coeff_monomial(1)))
     plain = Monomial(power, alpha, beta)
     if soft is None:

@@ -5,10 +5,13 @@ from derive.duals import claims as duals
 from derive.lecture import (
     conditioning,
     deep_networks,
+    deeper_layers,
     ensemble_claims,
     finite_width,
+    first_layer,
     flow_claims,
     gaussian_processes,
+    joint_law,
     kernel_methods,
     last_layer_claims,
     linear_model,
@@ -25,6 +28,9 @@ from derive.lecture import (
 
 CLAIMS = Registry(
     nngp.CLAIMS,
+    first_layer.CLAIMS,
+    deeper_layers.CLAIMS,
+    joint_law.CLAIMS,
     tangent_definition.DEFINITIONS,
     tangent_first_layer.CLAIMS,
     tangent_parts.CLAIMS,

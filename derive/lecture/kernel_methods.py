@@ -95,8 +95,8 @@ def _in_feature_space(left: Operator, function: sp.Expr) -> Operator:
 
 def _regularized() -> Operator:
     """Return ``Phi^T Phi + lambda`` on feature space."""
-    square = word(JACOBIAN_T) @ word(JACOBIAN)
-    return square + PENALTY * identity(PARAMETERS)
+    regularized: Operator = word(JACOBIAN_T) @ word(JACOBIAN) + PENALTY * identity(PARAMETERS)
+    return regularized
 
 
 @cache

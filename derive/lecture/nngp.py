@@ -157,11 +157,13 @@ def shared_bias(statement: Expression) -> Mutant:
     return Mutant("all units share one bias", mutations.without_deltas(statement, mutations.is_bias))
 
 
-def _as_processes(mutants: tuple[Mutant, ...]) -> tuple[Mutant, ...]:
+def as_processes(mutants: tuple[Mutant, ...]) -> tuple[Mutant, ...]:
+    """Return variants of a covariance as variants of the Gaussian process that has it."""
     return tuple(Mutant(m.name, GaussianProcess(m.statement)) for m in mutants if isinstance(m.statement, Expression))
 
 
-def _layer_off_by_one() -> Mutant:
+def layer_off_by_one() -> Mutant:
+    """Return the variant with the kernel of the layer below in place of the mean of its activations."""
     k, m = _units(layer)
     below = atom("K", at=(X, Y), layer=layer - 1)
     wrong = sigma_b**2 * constant(1) + sigma_w**2 * below
@@ -172,8 +174,8 @@ CLAIMS = (
     Claim(
         id="eq17",
         title="Covariance of two units of the first layer at two inputs, exact",
-        section="3.3",
-        equation="14, 17",
+        section="3.3.1",
+        equation="17",
         kind=Kind.FINITE_WIDTH,
         status=Status.TYPO,
         theorem=layer1_covariance,
@@ -185,18 +187,19 @@ CLAIMS = (
             latex=r"\sum_{j} \mathbb{E}\left[(W^{1}_{k j})^{2}\right] x_{j} x_{j} + \sigma_{b}^{2}",
             correction="the second factor of the diagonal sum is the component of the other input",
             evaluate=_printed_middle_line,
+            why="a product of the values at x and at x' has one factor from each; b_k² stands for its mean",
         ),
     ),
     Claim(
         id="eq18",
         title="The first layer is exactly a Gaussian process with independent units",
-        section="3.3",
-        equation="15, 16, 18, 19",
+        section="3.3.1",
+        equation="18",
         kind=Kind.FINITE_WIDTH,
         status=Status.HOLDS,
         theorem=layer1_law,
         statement=lambda: GaussianProcess(first_kernel_statement()),
-        mutants=lambda: _as_processes(
+        mutants=lambda: as_processes(
             (*kernel_mutants(first_kernel_statement()), shared_bias(first_kernel_statement()))
         ),
         observable=Observable.FIRST_LAYER_LAW,
@@ -206,14 +209,14 @@ CLAIMS = (
         id="nngp.unit-covariance",
         title="Covariance of two units of a deeper layer, exact at every width given iid units below",
         section="3.4",
-        equation="29",
+        equation="",
         kind=Kind.FINITE_WIDTH,
         status=Status.HOLDS,
         theorem=covariance,
         statement=kernel_statement,
         mutants=lambda: (
             *kernel_mutants(kernel_statement()),
-            _layer_off_by_one(),
+            layer_off_by_one(),
             shared_bias(kernel_statement()),
         ),
         observable=Observable.UNIT_COVARIANCE,
@@ -223,12 +226,12 @@ CLAIMS = (
         id="nngp.kernel-limit",
         title="The empirical NNGP kernel tends to the kernel of the limit (law of large numbers)",
         section="3.4",
-        equation="30, 32",
+        equation="",
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
         theorem=kernel_limit,
         statement=kernel_statement,
-        mutants=lambda: (*kernel_mutants(kernel_statement()), _layer_off_by_one()),
+        mutants=lambda: (*kernel_mutants(kernel_statement()), layer_off_by_one()),
         observable=Observable.KERNEL,
         rests_on=("nngp.unit-covariance",),
         slot="kernel",
@@ -236,8 +239,8 @@ CLAIMS = (
     Claim(
         id="eq34",
         title="Every layer tends to a Gaussian process, and its covariance obeys the NNGP recursion",
-        section="3.4",
-        equation="33, 34, 58",
+        section="3.4.4",
+        equation="34",
         kind=Kind.LIMIT,
         status=Status.ASSUMPTION,
         theorem=nngp_recursion,
@@ -245,7 +248,7 @@ CLAIMS = (
         derived=lambda theorem: theorem.where[-1].value,
         mutants=lambda: tuple(
             Mutant(m.name, scalar_of(m.statement))
-            for m in (*kernel_mutants(kernel_statement()), _layer_off_by_one())
+            for m in (*kernel_mutants(kernel_statement()), layer_off_by_one())
             if isinstance(m.statement, Expression)
         ),
         observable=Observable.DEEP_KERNEL,

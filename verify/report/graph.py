@@ -117,9 +117,10 @@ def claim_graph(
         boxes.append(_box(drawn[key], right * (_BOX[0] + _GAP[0]), y, False, target(key)))
     if alone:
         bottom += ((len(alone) - 1) // _PER_ROW + 1) * (_BOX[1] + _GAP[0])
+    bottom -= _GAP[0] if alone else _GAP[1]
     # Safe: every text of a claim is escaped where it is put in.
     return Markup(  # noqa: S704
-        f'<svg class="graph" viewBox="-2 -2 {across + 4:.1f} {max(bottom, 1):.1f}" '
+        f'<svg class="graph" viewBox="-2 -2 {across + 4:.1f} {bottom + 4:.1f}" '
         f'style="--across: {across + 4:.0f}px" role="img">'
         "<title>Claims and what they rest on</title>"
         f'<defs><marker id="{arrow}" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="7" markerHeight="7" '

@@ -15,6 +15,7 @@ from derive.claim import Claim, Kind, Observable
 from derive.lecture import CLAIMS
 from derive.lecture.contents import contents_record
 from derive.record import claim_record, typeset
+from derive.theorem import Theorem
 from verify import real_data
 from verify.checks.exhibits import exhibited
 from verify.checks.monte_carlo import judge
@@ -196,12 +197,15 @@ def _deterministic(ids: Sequence[str]) -> list[tuple[tuple[CheckResult, ...], di
 
 
 def _task_groups(ids: Sequence[str]) -> list[list[str]]:
-    """Return the claims in groups that share expensive references, so that a group runs in one process."""
+    """Return the claims in groups that share a theorem or expensive references, so that a group runs in one process."""
     groups: dict[str, list[str]] = {}
+    homes: dict[Callable[[], Theorem], str] = {}
     for key in ids:
         claim = CLAIMS[key]
         dual = claim.observable is Observable.DUAL
         group = key.removesuffix("-derivative") if dual else claim.slot or f"section {claim.section}"
+        if claim.theorem:
+            group = homes.setdefault(claim.theorem, group)
         groups.setdefault(group, []).append(key)
     return list(groups.values())
 

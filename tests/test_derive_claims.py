@@ -209,8 +209,8 @@ def test_a_broken_formula_would_be_noticed():
         LatexToMathML().convert_with_local_state(r"\frac{1", displaystyle=True)
 
 
-FLAT = {"dual.step-derivative", "dual.sign-derivative"}
-"""The pathwise derivative of a step is 0, and so is its dual."""
+FLAT = {"dual.step-derivative", "dual.sign-derivative", "eq14", "sec3.4.1-zero-cov", "eq25-mean"}
+"""The pathwise derivative of a step is 0, and so is its dual; what is uncorrelated, or centred, has a mean of 0."""
 
 
 @pytest.mark.parametrize("key", PROVEN)
@@ -247,6 +247,9 @@ SIZES = {
     width(layer): 2,
     width(layer + 1): 2,
     parameter_count(layer - 1): 2,
+    parameter_count(1): 2,
+    parameter_count(sp.Symbol("L") + 1): 2,
+    sp.Symbol("n", integer=True, positive=True): 2,
 }
 
 

@@ -199,7 +199,7 @@ def test_a_wrong_law_of_the_kernel_is_seen(planted, monkeypatch):
         if planted == "the width":
             return right(unit, s, width + 1)
         if planted == "the bias":
-            return right(unit, s, width) + unit.sigma_b**2 * s.sum(axis=1) / 2
+            return right(unit, s, width) + unit.bias * s.sum(axis=1) / 2
         return right(unit, s / 2, width)
 
     monkeypatch.setattr(numeric.output_laws._Unit, "log_mean", wrong)

@@ -143,6 +143,6 @@ def test_plans_of_two_claims_share_the_statistics_that_are_the_same():
     ]
     assert plans[0].parts[0].statistic is not plans[1].parts[0].statistic
     ensembles = _Ensembles(INPUTS, 1)
-    assert ensembles.places(plans[0]) == ensembles.places(plans[1])
+    assert ensembles.places(plans[0].parts) == ensembles.places(plans[1].parts)
     other = PLANS["finite-width.order-nngp-variance"][0]
-    assert ensembles.places(other) != ensembles.places(plans[0])
+    assert ensembles.places(other.parts) != ensembles.places(plans[0].parts)

@@ -15,7 +15,8 @@ from verify.checks.symbolic import printed, symbolic
 from verify.verdict import Verdict
 
 LECTURE = [CLAIMS[key] for key in STATEMENTS]
-SECTIONS = sorted({claim.section for claim in LECTURE if claim.theorem and claim.mutants()})
+SECTIONS = sorted({claim.section for claim in LECTURE if claim.theorem})
+EXHIBITED = [claim for claim in LECTURE if claim.exhibits is not tuple]  # what they are takes its time
 WRONG = [claim for claim in LECTURE if claim.status in (Status.TYPO, Status.WRONG)]
 
 
@@ -50,7 +51,7 @@ def test_what_is_printed_wrong_is_refuted_with_a_correction_and_a_reason(claim):
     assert found.counterexample.startswith("ill-typed: ") or any(map(str.isdigit, found.counterexample))
 
 
-@pytest.mark.parametrize("claim", [c for c in LECTURE if c.exhibits()], ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", EXHIBITED, ids=lambda claim: claim.id)
 def test_both_sides_agree_on_concrete_numbers_and_wrong_variants_do_not(claim):
     result = exhibited(claim)
     assert result.verdict is Verdict.CONFIRMED, result

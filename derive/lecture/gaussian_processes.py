@@ -6,16 +6,15 @@ held against explicit processes ``f(x) = w . phi(x)`` with standard normal w, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import sympy as sp
 
 from derive.claim import Claim, Kind, Mutant, Printed, Stated, Status
-from derive.exhibit import Exhibit, Formula
 from derive.lecture import gaussian_process_exhibits as shown
 from derive.lecture.conditioning import PRIOR, data, noisy_inverse, posterior_mean, process
 from derive.lecture.ensemble_claims import INVERSE, mean_statement
+from derive.lecture.stating import stated
 from derive.lecture.trained_ensembles import feature_kernel
 from derive.moments import covariance
 from derive.notation import eigenvalue, noise, same_output
@@ -46,34 +45,8 @@ def _with_data(factor: sp.Expr | int = 1) -> Operator:
     return statement
 
 
-def _stated(
-    key: str,
-    title: str,
-    section: str,
-    formula: str,
-    exhibits: Callable[[], tuple[Exhibit, ...]],
-    kind: Kind,
-    stated: Stated,
-    status: Status = Status.HOLDS,
-) -> Claim:
-    """Return a definition, an assumption or a remark, held against concrete numbers."""
-    return Claim(
-        id=key,
-        title=title,
-        section=section,
-        equation=key.removeprefix("eq") if key.startswith("eq") else "",
-        kind=kind,
-        status=status,
-        theorem=None,
-        stated=stated,
-        statement=lambda: Formula(formula),
-        mutants=tuple,
-        exhibits=exhibits,
-    )
-
-
 CLAIMS = (
-    _stated(
+    stated(
         "sec1.1-gp-def",
         "A Gaussian process is a family of variables of which all finite subfamilies are jointly Gaussian",
         "1.1",
@@ -83,7 +56,7 @@ CLAIMS = (
         Kind.DEFINITION,
         Stated("a definition", ("of all finite subfamilies: pairs are not enough",)),
     ),
-    _stated(
+    stated(
         "sec1.1-prior",
         "A centred Gaussian process at finitely many inputs is normal with the Gram matrix of its kernel",
         "1.1",
@@ -93,7 +66,7 @@ CLAIMS = (
         Stated("a definition", ("the mean function is zero",)),
         Status.ASSUMPTION,
     ),
-    _stated(
+    stated(
         "sec1.2-noise-model",
         "Targets are values of the process with independent normal noise of one variance",
         "1.2",
@@ -136,7 +109,7 @@ CLAIMS = (
         exhibits=shown.noisy_predictive,
         rests_on=("sec1.2-joint", "gp.noisy-mean", "gp.noisy-covariance"),
     ),
-    _stated(
+    stated(
         "eq1",
         "Without noise the targets are the values of the process",
         "1.3",
@@ -185,7 +158,7 @@ CLAIMS = (
             why="the section is about y = f(x), and eqs 2 and 3 condition on targets without noise",
         ),
     ),
-    _stated(
+    stated(
         "sec1.3-no-integration",
         "Without noise the law of the targets is that of the values of the process, with nothing to integrate out",
         "1.3",
@@ -194,7 +167,7 @@ CLAIMS = (
         Kind.REMARK,
         Stated("a remark that follows from the meaning of eq 1"),
     ),
-    _stated(
+    stated(
         "sec0-notation",
         "Symbols have one meaning at a time: the exponential of a matrix is not that of its entries, and so on",
         "all",

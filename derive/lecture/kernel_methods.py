@@ -8,15 +8,14 @@ section 2.1; Hoerl and Kennard, Technometrics 12 (1970), for ridge regression.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import sympy as sp
 
 from derive.claim import Claim, Kind, Mutant, Stated, Status
-from derive.exhibit import Exhibit, Formula
 from derive.lecture import kernel_method_exhibits as shown
 from derive.lecture.linearized import JX
+from derive.lecture.stating import stated
 from derive.lecture.training import Y, kernel
 from derive.model import Definition, Model
 from derive.notation import eigenvalue, noise, parameter_count
@@ -133,46 +132,34 @@ def _one_sided(numerator: sp.Expr) -> Operator:
     return _in_feature_space(identity(PARAMETERS), numerator / (eigenvalue + PENALTY))
 
 
-def _stated(
-    key: str,
-    title: str,
-    formula: str,
-    exhibits: Callable[[], tuple[Exhibit, ...]],
-    kind: Kind = Kind.DEFINITION,
-    stated: Stated | None = None,
-    status: Status = Status.HOLDS,
-) -> Claim:
-    """Return a definition or a remark, held against concrete numbers."""
-    return Claim(
-        id=key,
-        title=title,
-        section="2.1" if key in ("eq9", "sec2.1-dodge") else "2",
-        equation=key.removeprefix("eq") if key.startswith("eq") else "",
-        kind=kind,
-        status=status,
-        theorem=None,
-        stated=stated or Stated("a definition"),
-        statement=lambda: Formula(formula),
-        mutants=tuple,
-        exhibits=exhibits,
-    )
-
-
 CLAIMS = (
-    _stated("eq4", "The model is linear in m features", r"y = \phi(x)^{\top} w", shown.linear_model),
-    _stated(
+    stated(
+        "eq4",
+        "The model is linear in m features",
+        "2",
+        r"y = \phi(x)^{\top} w",
+        shown.linear_model,
+        Kind.DEFINITION,
+        Stated("a definition"),
+    ),
+    stated(
         "eq5",
         "The design matrix has the features of an input in each row",
+        "2",
         r"\Phi_{i j} = \phi_{j}(x_{i}),\qquad \Phi \in \mathbb{R}^{n \times m}",
         shown.design_matrix,
+        Kind.DEFINITION,
+        Stated("a definition"),
     ),
-    _stated(
+    stated(
         "eq6",
         "Ridge regression minimizes squared residuals plus λ times the squared norm of the weights",
+        "2",
         r"w^{*} = \operatorname{argmin}_{w} \left|\mathcal{Y} - \Phi w\right|^{2} + \lambda \left|w\right|^{2}",
         shown.objective,
-        stated=Stated("a definition", (_POSITIVE,)),
-        status=Status.ASSUMPTION,
+        Kind.DEFINITION,
+        Stated("a definition", (_POSITIVE,)),
+        Status.ASSUMPTION,
     ),
     Claim(
         id="eq7",
@@ -228,16 +215,20 @@ CLAIMS = (
         rests_on=("eq7", "eq8-push-through"),
         unstated=(_POSITIVE, "the two identities are of sizes m and n", _WRITTEN),
     ),
-    _stated(
+    stated(
         "eq9",
         "Inner products of features are values of a kernel",
+        "2.1",
         r"(\Phi \Phi^{\top})_{i j} = \phi(x_{i})^{\top} \phi(x_{j}) = \mathcal{K}(x_{i}, x_{j}),\qquad "
         r"(\phi(x)^{\top} \Phi^{\top})_{j} = \mathcal{K}(x, x_{j})",
         shown.kernel_values,
+        Kind.DEFINITION,
+        Stated("a definition"),
     ),
-    _stated(
+    stated(
         "sec2.1-dodge",
         "Predictions need the kernel alone: no vector of features is ever formed",
+        "2.1",
         r"y(x) = \mathcal{K}(x, \mathcal{X}) (\mathcal{K} + \lambda)^{-1} \mathcal{Y}",
         shown.kernel_alone,
         Kind.REMARK,

@@ -6,18 +6,17 @@ together are those of the layers 1 to L+1: the cumulative reading of the lecture
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import sympy as sp
 
 from derive import mutations
 from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
-from derive.exhibit import Exhibit, Formula
 from derive.lecture import linear_model_exhibits as shown
 from derive.lecture import linearized
 from derive.lecture.ensemble_claims import descent, flow
 from derive.lecture.linearized import DESCENT, GRADIENT, THETA_XX
+from derive.lecture.stating import stated
 from derive.lecture.trained_ensembles import prior
 from derive.lecture.training import F0, Y
 from derive.model import Definition, Model
@@ -99,36 +98,8 @@ def _theta(function: sp.Expr = eigenvalue) -> Operator:
     return function_of_theta(function, eigenvalue)
 
 
-def _stated(
-    key: str,
-    title: str,
-    section: str,
-    formula: str,
-    exhibits: Callable[[], tuple[Exhibit, ...]],
-    kind: Kind,
-    stated: Stated,
-    status: Status = Status.HOLDS,
-    printed: Printed | None = None,
-) -> Claim:
-    """Return a definition or a remark, held against concrete numbers."""
-    return Claim(
-        id=key,
-        title=title,
-        section=section,
-        equation=key.removeprefix("eq") if key.startswith("eq") else "",
-        kind=kind,
-        status=status,
-        theorem=None,
-        stated=stated,
-        statement=lambda: Formula(formula),
-        mutants=tuple,
-        exhibits=exhibits,
-        printed=printed,
-    )
-
-
 CLAIMS = (
-    _stated(
+    stated(
         "eq64",
         "The linear model is the network expanded to first order in its parameters at initialization",
         "5.1",
@@ -139,7 +110,7 @@ CLAIMS = (
             "a definition", ("the parameters are those that training moves in the linear model, not in the network",)
         ),
     ),
-    _stated(
+    stated(
         "sec5.1-constants",
         "Initial outputs and Jacobian do not change in training; over initialization they are random",
         "5.1",
@@ -194,7 +165,7 @@ CLAIMS = (
         exhibits=shown.chain_rule,
         rests_on=("eq64",),
     ),
-    _stated(
+    stated(
         "sec5.1.1-only-X",
         "The parameters move with the training inputs, their targets and the initialization; no test input takes part",
         "5.1.1",
@@ -207,7 +178,7 @@ CLAIMS = (
         ),
         Status.ASSUMPTION,
     ),
-    _stated(
+    stated(
         "sec5.1.2-dim",
         "The Jacobian has a row for each training input, or each of its outputs, and a column for each parameter",
         "5.1.2",
@@ -254,7 +225,7 @@ CLAIMS = (
         exhibits=shown.gram_at_start,
         rests_on=("eq66",),
     ),
-    _stated(
+    stated(
         "eq68",
         "The numbers of the equations go from 67 to 69",
         "5.1.3",

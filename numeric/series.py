@@ -95,7 +95,7 @@ class HermiteMehler:
         where the second moment of phi(u) or phi(v) overflows.
 
         Raises:
-            ValueError: if the activation varies too fast to be resolved as far out as a variance asks.
+            ValueError: if the activation varies too fast to be resolved as far out as a variance asks, or gives NaN.
         """
         first, second, covariance, determinant = (np.asarray(x, dtype=float) for x in (a, b, c, D))
         shape = np.broadcast_shapes(first.shape, second.shape, covariance.shape, determinant.shape)
@@ -120,6 +120,11 @@ class HermiteMehler:
         for limit in np.unique(common[common < np.inf]):
             (at,) = np.nonzero(common == limit)
             result[at] = self._means_within(float(limit), roots, i[at], j[at], c[at], D[at])
+        if np.isnan(result).any():
+            raise ValueError(
+                f"expected means that are numbers, got NaN at variances up to {roots.max() ** 2:.3g}: the activation "
+                "multiplies what overflows by what vanishes; write it otherwise, or take smaller inputs or sigma_w"
+            )
         return result
 
     def _means_within(

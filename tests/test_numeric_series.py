@@ -126,3 +126,10 @@ def test_texts_become_series_with_their_break_points():
     assert means.value.route == SERIES
     assert means.value.error <= 1.1e-14
     assert means.derivative.error <= 1.1e-14
+
+
+def test_what_is_no_number_is_an_error_and_never_returned():
+    derivative = lowered_dual(activation("erf(z)*exp(z/2)")).derivative
+    assert np.isfinite(derivative(40.0, 40.0, 20.0, 1200.0))
+    with pytest.raises(ValueError, match=r"got NaN at variances up to 1e\+04: .* write it otherwise"):
+        derivative(1e4, 1e4, 5e3, 7.5e7)

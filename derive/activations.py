@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from itertools import pairwise
 
 import sympy as sp
 
 from derive.notation import D, a, b, c, z
 from derive.parsing import Unreadable, read_expression, shown
-from derive.pieces import pieces
-
-_NO_JUMP = sp.Float("1e-25", 30)
-"""Heights below this, in 30 digits, are no jumps; chosen."""
+from derive.pieces import jumps, pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class Activation:
 
     @property
     def derivative(self) -> sp.Expr:
-        """Return the pathwise derivative, what backpropagation uses; at a kink it is the value from the left.
+        """Return the pathwise derivative, what backpropagation uses; at a kink see :mod:`derive.pieces`.
 
         Raises:
             NotPiecewise: if the pieces of the activation cannot be told apart.
@@ -50,9 +46,7 @@ class Activation:
     @property
     def jumps(self) -> bool:
         """Return whether the activation itself jumps, so that its weak derivative has Dirac deltas."""
-        parts = pieces(self.expression)
-        heights = [(right.expression - left.expression).subs(z, right.low) for left, right in pairwise(parts)]
-        return any(not (h.is_number and abs(sp.N(h, 30)) < _NO_JUMP) for h in heights)
+        return bool(jumps(self.expression))
 
 
 def _hermite(degree: int) -> sp.Expr:

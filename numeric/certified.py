@@ -37,17 +37,18 @@ def certified_closed_form(form: ClosedForm) -> Callable[..., arb]:
 def certified_dual(activation: Activation, order: int = 0) -> Callable[..., arb]:
     """Return E[phi phi], or E[phi' phi'] for order 1, as a function of exact (a, b, c) and digits that returns a ball.
 
-    The closed form is evaluated if there is one; any other activation is integrated.
+    The closed form is evaluated if there is one, and the variances are not zero; else the activation is integrated.
 
     Raises:
         NotEnclosed, NotIntegrable: by the function, where the mean does not exist or cannot be enclosed.
     """
     right = mean_theorem(activation, order).rhs
-    if isinstance(right, ClosedForm):
-        return certified_closed_form(right)
+    closed = certified_closed_form(right) if isinstance(right, ClosedForm) else None
     expression = activation.derivative if order else activation.expression
 
     def certified(a: Any, b: Any, c: Any, digits: int = 40) -> arb:
-        return gaussian_mean(expression, expression, a, b, c, digits)
+        if closed is None or a == 0 or b == 0:
+            return gaussian_mean(expression, expression, a, b, c, digits)
+        return closed(a, b, c, digits)
 
     return certified

@@ -18,8 +18,8 @@ from derive.notation import D, a, b, c, input_dimension, sigma_b, sigma_w, z
 from derive.pieces import pieces
 from numeric.emit_formula import LINE, assignments
 from numeric.kernels import derived_recursion
-from numeric.lower_duals import FarForm
-from numeric.lower_functions import near_zero, without_overflow
+from numeric.lower_duals import FarForm, undefined_at_zero
+from numeric.lower_functions import jumps_in_floats, near_zero, without_overflow
 
 Forms = tuple[ClosedForm | None, ClosedForm | None]
 FarForms = tuple[FarForm | None, FarForm | None]
@@ -64,9 +64,9 @@ def dual_text(row: Activation, forms: Forms, far: FarForms = (None, None), jax: 
             '    raise ValueError("the means do not exist at these variances; take smaller inputs")',
         ]
     expressions = {name: stable(form.expression) for name, form in closed.items()}
-    divisors = [power.base for e in expressions.values() for power in e.atoms(sp.Pow) if power.exp.is_negative]
-    if any(divisor.subs({variance: 0, c: 0, D: 0}) == 0 for divisor in divisors for variance in (a, b)):
+    if any(undefined_at_zero(form.expression) for form in closed.values()):
         body.append("a, b, D = away_from_zero(a, b, D)")
+    divisors = [power.base for e in expressions.values() for power in e.atoms(sp.Pow) if power.exp.is_negative]
     if any(divisor.subs(D, 0) == 0 for divisor in divisors):
         body.append(f"D = np.maximum(D, {_SMALLEST})  # the mean has a limit at D = 0, or is infinite there")
     body += assignments(expressions, [*TAKEN, *map(str, row.parameters)])
@@ -181,6 +181,8 @@ def _activation_text(name: str, expression: sp.Expr) -> str:
         elif not value.has(z):
             value = sp.Function("full_like")(z, value)
         body += assignments({"result": value}, ["z"])
+    for point, mean in jumps_in_floats(expression).items():
+        body.append(f"result = np.where(z == {point}, {mean}, result)")
     body.append("return result")
     first = f"Return the {'derivative of the ' if name == 'dphi' else ''}activation."
     text = _function(name, first, {"z: ArrayLike": ""}, body, "FloatArray")

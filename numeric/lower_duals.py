@@ -22,7 +22,7 @@ from derive import notation
 from derive.activations import Activation
 from derive.duals import dual
 from derive.duals.function_class import NotInClass
-from derive.duals.functions import BivariateTail, NormalCdf
+from derive.duals.functions import Atan2, BivariateTail, NormalCdf
 from derive.duals.kernel_side import KernelDual
 from derive.duals.stable import stable
 from derive.duals.theorems import ClosedForm
@@ -203,7 +203,7 @@ def _lowered(form: ClosedForm) -> LoweredMean:
         expression = form.expression
     function = sp.lambdify(_ARGUMENTS, expression, NUMPY, cse=True)
     masses = [(mass, sp.lambdify(_ARGUMENTS, mass, "numpy")) for mass in form.positive]
-    singular = _singular_at_zero(form.expression)
+    undefined = undefined_at_zero(form.expression)
 
     def evaluated(a: FloatArray, b: FloatArray, c: FloatArray, D: FloatArray) -> FloatArray:
         a, b, c, D = (np.asarray(x, dtype=float) for x in (a, b, c, D))
@@ -212,7 +212,7 @@ def _lowered(form: ClosedForm) -> LoweredMean:
                 raise ValueError(
                     f"the mean does not exist at these variances: expected {mass} > 0; take smaller inputs or sigma_w"
                 )
-        if singular:
+        if undefined:
             a, b, D = special.away_from_zero(a, b, D)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             result = function(a, b, c, D)
@@ -223,11 +223,14 @@ def _lowered(form: ClosedForm) -> LoweredMean:
     return LoweredMean(evaluated, CLOSED_FORM, ROUNDING)
 
 
-def _singular_at_zero(expression: sp.Expr) -> bool:
-    """Return whether a closed form divides by a variance, which it then has to be kept from being zero."""
-    zero = {notation.c: 0, notation.D: 0}
+def undefined_at_zero(expression: sp.Expr) -> bool:
+    """Return whether a closed form has no value at variance 0: it divides by it, or has the angle of the origin."""
     divisors = [power.base for power in expression.atoms(sp.Pow) if power.exp.is_negative]
-    return any(x.subs(zero | {variance: 0}) == 0 for x in divisors for variance in (notation.a, notation.b))
+    for variance in (notation.a, notation.b):
+        zero = {variance: 0, notation.c: 0, notation.D: 0}
+        if any(x.subs(zero) == 0 for x in divisors) or expression.subs(zero).has(Atan2(0, 0)):
+            return True
+    return False
 
 
 def _series(expression: sp.Expr) -> LoweredMean:

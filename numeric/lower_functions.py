@@ -16,7 +16,7 @@ from derive import notation
 from derive.activations import Activation
 from derive.duals.functions import OneMinusExp
 from derive.duals.kernel_side import KernelDual
-from derive.pieces import Piece, pieces
+from derive.pieces import Piece, jumps, pieces
 from numeric import special
 
 FloatArray = NDArray[np.float64]
@@ -66,7 +66,7 @@ def lowered_activation(activation: Activation | KernelDual) -> tuple[Callable[[F
 def lowered_function(expression: sp.Expr) -> Callable[[FloatArray], FloatArray]:
     """Return a function of z for NumPy, which does not overflow where its value does not.
 
-    Every piece is evaluated on its own side of its break points only; at a break point it is the value from the left.
+    Every piece is evaluated on its own side of its break points only; at a jump it is the mean of both sides.
     """
     parts = pieces(expression)
     accurate = [near_zero(part.expression) for part in parts]
@@ -77,15 +77,18 @@ def lowered_function(expression: sp.Expr) -> Callable[[FloatArray], FloatArray]:
     if len(parts) == 1:
         return functions[0]
     ends = [_float_ends(part) for part in parts]
+    middles = jumps_in_floats(expression)
 
     def evaluated(x: FloatArray) -> FloatArray:
         x = np.asarray(x, dtype=float)
         for function, (low, high) in zip(functions, ends, strict=True):
-            if x.size and low < x.min() and x.max() <= high:
+            if x.size and low < x.min() and x.max() < high:
                 return function(x)
         result = functions[0](np.minimum(x, ends[0][1]))
         for function, (low, high) in zip(functions[1:], ends[1:], strict=True):
             result = np.where(x > low, function(np.clip(x, low, high)), result)
+        for point, mean in middles.items():
+            result[x == point] = mean
         return result
 
     return evaluated
@@ -93,6 +96,11 @@ def lowered_function(expression: sp.Expr) -> Callable[[FloatArray], FloatArray]:
 
 def _float_ends(part: Piece) -> tuple[float, float]:
     return float(part.low), float(part.high)
+
+
+def jumps_in_floats(expression: sp.Expr) -> dict[float, float]:
+    """Return the points where a function of z jumps between finite values, and its value there."""
+    return {float(point): float(mean) for point, mean in jumps(expression).items() if mean is not None}
 
 
 def _filling(function: Callable[..., Any]) -> Callable[..., FloatArray]:

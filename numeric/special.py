@@ -76,7 +76,7 @@ def away_from_zero(a: FloatArray, b: FloatArray, D: FloatArray) -> tuple[FloatAr
     """Return variances and determinant with tiny numbers for zero variances, uncorrelated with anything."""
     tiny = 1e-75  # its powers in closed forms are numbers, and its root is nothing beside 1
     zero = (a == 0) | (b == 0)
-    a, b = np.where(a == 0, tiny, a), np.where(b == 0, tiny, b)
+    a, b = (np.where(zero, np.maximum(x, tiny), x) for x in (a, b))
     return a, b, np.where(zero, a * b, D)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import derive.pieces
 from derive.notation import z
-from derive.pieces import MOST_PIECES, NotPiecewise, break_points, pieces, roots
+from derive.pieces import MOST_PIECES, NotPiecewise, break_points, jumps, pieces, roots, value_at
 
 R = sp.Rational
 t = sp.Symbol("t", positive=True)
@@ -190,3 +190,27 @@ def test_a_wrong_branch_is_seen():
     parts = pieces(sp.Max(z - 1, 0))
     assert difference(sp.Max(z - 1, 0), parts) == 0
     assert difference(sp.Max(z - 1, 0) + R(1, 10**18) * sp.Heaviside(z - 1), parts) > R(1, 10**20)
+
+
+@pytest.mark.parametrize(
+    ("function", "at", "value"),
+    [
+        (sp.Heaviside(z), 0, R(1, 2)),
+        (sp.Heaviside(z, 1), 0, R(1, 2)),
+        (sp.Piecewise((1, z < 0), (3, True)), 0, 2),
+        (sp.Piecewise((1, z <= 0), (3, True)), 0, 2),
+        (sp.Piecewise((1, z < 0), (3, True)), R(-1, 9), 1),
+        (sp.Heaviside(z - 2) * sp.exp(z), 2, sp.exp(2) / 2),
+        (sp.Heaviside(z - s) * z, s, s / 2),
+        (sp.Max(z, -z), 0, 0),
+        (sp.Piecewise((5, z < 0), (sp.log(z), True)), 0, sp.log(0)),
+    ],
+)
+def test_at_a_jump_the_value_is_the_mean_of_both_sides(function, at, value):
+    assert value_at(function, sp.sympify(at)) == value
+
+
+def test_jumps_are_told_from_kinks():
+    function = sp.Max(z, 0) + sp.Piecewise((sp.sin(z), z < 2), (sp.sin(2) * z / 2, z < 3), (0, True))
+    assert jumps(function) == {3: 3 + 3 * sp.sin(2) / 4}
+    assert jumps(sp.Piecewise((5, z < 0), (sp.log(z), True))) == {0: None}

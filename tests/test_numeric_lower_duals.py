@@ -39,6 +39,31 @@ def test_duals_are_finite_where_the_pair_degenerates(row, sign):
         assert np.isfinite(zero).all()
 
 
+JUMPING = [
+    *("where(z < 0, 1, 3)", "where(z <= 0, cos(z), tanh(z))", "step(z)*(1 + z**2)", "step(z)*exp(z)", "sign(z) + z"),
+    *("max(z, 0) + max(-z, 0)/5", "step(z - 1)"),
+]
+ZERO = [(0.0, 0.75, 0.0), (0.75, 0.0, 0.0), (0.0, 1e-300, 0.0), (0.0, 0.0, 0.0)]
+
+
+@pytest.mark.parametrize("name", [*(row.name for row in ACTIVATIONS), *JUMPING])
+def test_inputs_that_are_zero_count_half_a_jump_in_floats_balls_and_networks(name):
+    row = activation(name)
+    means, networks = lowered_dual(row), lowered_activation(row)
+    for order, (mean, phi) in enumerate(zip((means.value, means.derivative), networks, strict=True)):
+        certified = certified_dual(row, order)
+        for pair in ZERO:
+            expected = float(certified(*pair, digits=18))
+            assert float(mean(*pair, 0.0)) == pytest.approx(expected, rel=1e-14, abs=1e-30)
+        assert float(phi(np.zeros(()))) ** 2 == pytest.approx(expected, rel=1e-15)
+
+
+def test_a_step_that_is_one_at_zero_would_be_seen():
+    assert float(certified_dual(activation("step"))(0, 1, 0, digits=18)) == 0.25
+    value = dual("step").value
+    assert sp.lambdify((a, b, c, D), value, lower_duals.NUMPY)(0.0, 1.0, 0.0, 0.0) == 0.5  # the closed form as it is
+
+
 @pytest.mark.parametrize(
     ("name", "same", "opposite"),
     [
@@ -195,7 +220,7 @@ def test_activations_and_slopes_are_elementwise_functions():
     value, slope = lowered_activation(activation("relu"))
     at = np.array([[-2.0, 0.0], [1e-300, 3.0]])
     np.testing.assert_array_equal(value(at), [[0, 0], [1e-300, 3]])
-    np.testing.assert_array_equal(slope(at), [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(slope(at), [[0, 0.5], [1, 1]])
     np.testing.assert_array_equal(lowered_activation(activation("identity"))[1](at), np.ones((2, 2)))
     value, slope = lowered_activation(activation(z**3))
     np.testing.assert_allclose(slope(at), 3 * at**2)

@@ -130,7 +130,7 @@ def _value(node: sp.Expr, known: Mapping[sp.Expr, arb]) -> arb:
             value: arb = getattr(parts[0], type(node).__name__)()
             return value
         case Atan2():
-            return arb.atan2(*parts)
+            return arb.atan2(*parts) if any(parts) else arb(0, 4)  # the origin has no angle, or any
         case NormalCdf():
             return (-parts[0] / arb(2).sqrt()).erfc() / 2
         case BivariateTail():

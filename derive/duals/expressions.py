@@ -23,6 +23,7 @@ from derive.duals.normal_form import (
     orthant,
     root,
     square_root,
+    total,
 )
 from derive.duals.normal_form import NormalCdf as Cdf
 from derive.notation import D, a, b, c
@@ -187,12 +188,12 @@ def _by_powers_of_c(value: Ratio) -> tuple[int, sp.Expr]:
         left = list(exponents)
         left[position] = 0
         powers[exponents[position]][tuple(left)] = k
-    total, length = sp.S.Zero, 0
+    summands, length = [], 0
     for n, terms in sorted(powers.items()):
         number, factors = _content(field.context.from_dict(terms), field)
-        total += sp.Mul(number, c**n, *factors)
+        summands.append(sp.Mul(number, c**n, *factors))
         length += 1 + sum(len(sp.Add.make_args(f.as_base_exp()[0])) for f in factors)
-    return length, total
+    return length, sp.Add(*summands)
 
 
 def _length(value: Ratio) -> int:
@@ -309,7 +310,7 @@ def _reflected(atoms: dict[sp.Expr, Ratio], atom: sp.Expr, signs: tuple[int, ...
 def _hyperbolic(plain: dict[Group, Ratio]) -> sp.Expr:
     """Return the sum of terms without atoms; pairs of exponentials that differ by the sign of c as cosh or sinh."""
     left = dict(plain)
-    result = sp.S.Zero
+    terms = []
     while left:
         (roots, exponent), k = left.popitem()
         field = k.field
@@ -317,7 +318,7 @@ def _hyperbolic(plain: dict[Group, Ratio]) -> sp.Expr:
         odd = (exponent - mirrored) / 2
         partner = left.get((roots, mirrored))
         if exponent.has(sp.I):
-            result += _real_part(k, roots, exponent)
+            terms.append(_real_part(k, roots, exponent))
         elif odd and partner is not None and partner in (k, -k):
             del left[roots, mirrored]
             sign = odd.sign
@@ -325,10 +326,10 @@ def _hyperbolic(plain: dict[Group, Ratio]) -> sp.Expr:
             argument = odd if sign > 0 else -odd
             scale = k * 2 if partner == k or sign > 0 else k * -2
             even = _exp((exponent + mirrored) / 2)
-            result += scaled_root(scale, roots) * even * function(_argument(argument))
+            terms.append(scaled_root(scale, roots) * even * function(_argument(argument)))
         else:
-            result += scaled_root(k, roots) * _exp(exponent)
-    return result
+            terms.append(scaled_root(k, roots) * _exp(exponent))
+    return sp.Add(*terms)
 
 
 def _real_part(k: Ratio, roots: Roots, exponent: Ratio) -> sp.Expr:
@@ -365,10 +366,7 @@ def from_expression(expression: sp.Expr, field: Field | None = None) -> Form:
 def _read(e: sp.Expr, field: Field) -> Form:
     match e:
         case sp.Add():
-            total = Form(field)
-            for term in e.args:
-                total = total + _read(term, field)
-            return total
+            return total(field, (_read(term, field) for term in e.args))
         case sp.Mul():
             product = constant(field.one)
             for factor in e.args:

@@ -29,10 +29,15 @@ from derive.duals.normal_form import (
     normal_cdf,
     orthant,
     root,
+    total,
 )
 
 LONGEST = 100_000
 """Terms of all polynomials of a derivation beyond which it is given up; chosen: a few seconds."""
+LONGEST_RESULT = 2000
+"""Terms of all polynomials of a closed form beyond which the series is of more use; chosen."""
+_EXPONENTIAL = 4
+"""How many terms an exponential counts for; chosen by the time that it costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,16 @@ class Calculus:
         """Return E[first(u) second(v)] in a, b, c and D."""
         a, b, c, D = map(self.field.generator, VARIABLES)
         generic = Pair(a, b, c, D, self.field.zero, self.field.zero)
-        result = Form(self.field)
+        means = []
         for left, k in first.terms.items():
             for right, m in second.terms.items():
                 pair, weight = self._tilted(generic, left, right)
                 mean = self._mean(left.power, right.power, left.step, right.step, pair)
-                result = result + k * m * weight * mean
+                means.append(k * m * weight * mean)
+        result = total(self.field, means)
+        length = sum(len(k) + (_EXPONENTIAL if m.exponent else 0) for m, k in result.terms.items())
+        if length > LONGEST_RESULT:
+            raise NotInClass("the closed form is too long to be of use")
         if any(isinstance(m.atom, NormalCdf | Orthant) and m.atom.is_complex for m in result.terms):
             raise NotInClass("sin or cos beside erf or a break point is outside the class")
         return result
@@ -143,12 +152,11 @@ class Calculus:
 
     def _lowered(self, m: int, n: int, s: Step | None, t: Step | None, pair: Pair) -> Form:
         self.facts.add("Stein")
-        result = Form(self.field)
+        terms = []
 
         def add(factor: Ratio, term: Form) -> None:
-            nonlocal result
             if factor:
-                result = result + term.scaled(factor)
+                terms.append(term.scaled(factor))
 
         if pair.mean_u:
             add(pair.mean_u, self._mean(m - 1, n, s, t, pair))
@@ -160,7 +168,7 @@ class Calculus:
             add(pair.a, self._sliced(m - 1, n, s, t, pair))
         if t is not None and pair.c:
             add(pair.c, self._sliced(n, m - 1, t, s, pair.swapped()))
-        return result
+        return total(self.field, terms)
 
     def _beyond(self, s: Step, pair: Pair) -> Form:
         """Return E[s(u)], the probability that u + noise passes the threshold."""

@@ -39,7 +39,7 @@ from flint import acb, arb, arb_mat, ctx
 
 from derive.duals.balls import Exponential, NotIntegrable, Ray, constant, values
 from derive.notation import z
-from derive.pieces import Piece, pieces
+from derive.pieces import Piece, pieces, value_at
 
 __all__ = ["NotIntegrable", "gaussian_mean", "mean"]
 
@@ -264,9 +264,15 @@ def _panel(functions: Sequence[_Smooth], low: arb, high: arb, weight: _Weight, t
     if total <= tolerance:
         return _Panel(low, high, 0, total)
     half = (high - low) / 2
-    height = ((total / tolerance).log() / weight.growth).sqrt() if total.is_finite() else half
+    height, least = half, half / 16
+    if total.is_finite():  # each factor e of that is to be gained takes R^(2n) of e, with R = exp(arsinh(height / half))
+        gain = (total / tolerance).log()
+        height = (gain / weight.growth).sqrt().min(half * (gain / _COUNTS[0]).sinh())
+        least = half * (gain / (2 * _COUNTS[-1])).sinh()
+    if not _remainder(functions, low, high, weight, least).factor.is_finite():
+        return None
     best, shortest = None, math.inf
-    while height > half / 16:
+    while height >= least:
         found = _remainder(functions, low, high, weight, height)
         needed = found.count(tolerance)
         if needed < shortest:
@@ -624,7 +630,7 @@ def mean(f: sp.Expr, a: Exact, digits: int = 40) -> arb:
         raise ValueError(f"expected a variance >= 0, got {a}")
     if variance == 0:
         with ctx.workprec(_bits(digits)):
-            return constant(f.subs(z, 0))
+            return constant(value_at(f, sp.S.Zero))
     parts = pieces(f)
     return _refined(lambda enough: _line(_Function(parts, constant(sp.sqrt(variance))), enough), digits)
 

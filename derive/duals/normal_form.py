@@ -260,7 +260,7 @@ class Form:
                 moved(value.outside * _product_of(field, value.roots)), moved(_product_of(field, value.roots))
             )
 
-        total = Form(field)
+        moved_terms = []
         for monomial, k in self.terms.items():
             root, roots = square_root(moved(_product_of(field, monomial.roots)))
             rest = Form(field, [(Monomial(roots, moved(monomial.exponent)), moved(k) * root)])
@@ -271,22 +271,27 @@ class Form:
                     rest = rest * normal_cdf(surd(argument))
                 case Orthant() as o:
                     rest = rest * orthant(*(moved(x) for x in (o.h, o.k, o.A, o.B, o.C, o.determinant)))
-            total = total + rest
-        return total
+            moved_terms.append(rest)
+        return total(field, moved_terms)
 
     def derivative(self) -> Form:
         """Return the derivative by c at fixed a and b of a form without D."""
-        total = Form(self.field)
+        slopes = []
         for monomial, k in self.terms.items():
             log_slope = monomial.exponent.derivative(c)
             for prime in monomial.roots:
                 p = Ratio(self.field, prime.polynomial, self.field.context.constant(1))
                 log_slope = log_slope + p.derivative(c) / (p * 2)
-            total = total + Form(self.field, [(monomial, k.derivative(c) + k * log_slope)])
+            slopes.append(Form(self.field, [(monomial, k.derivative(c) + k * log_slope)]))
             if monomial.atom is not None:
                 outer = Form(self.field, [(Monomial(monomial.roots, monomial.exponent), k)])
-                total = total + outer * _slope(monomial.atom)
-        return total
+                slopes.append(outer * _slope(monomial.atom))
+        return total(self.field, slopes)
+
+
+def total(field: Field, forms: Iterable[Form]) -> Form:
+    """Return the sum of forms; they are merged at once, in time linear in their terms."""
+    return Form(field, (term for form in forms for term in form.terms.items()))
 
 
 def _product_of(field: Field, roots: Roots) -> Ratio:

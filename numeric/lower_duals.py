@@ -150,6 +150,7 @@ def _far_out(form: ClosedForm) -> FarForm | None:
     lowered, found = _lowered(form), None
     for least in _FAR:
         pairs = [_pair(least, ratio * least, rho) for ratio in _RATIOS for rho in (0.6, -0.9, 1 - 1e-9)]
+        pairs += _LARGE_AND_PARALLEL
         accuracy = measured(lowered, form, pairs)
         if not accuracy.pairs or accuracy.absolute > ROUNDING / 2:
             break
@@ -181,10 +182,7 @@ def _keeps_digits(form: ClosedForm) -> bool:
 def probes() -> tuple[Pair, ...]:
     """Return pairs (a, b, c, D) of small to large variances: correlated, anticorrelated and nearly parallel."""
     choices = [(a, 0.6) for a in _PROBED] + [(a, -0.9) for a in _PROBED] + [(0.7, 1 - 1e-9), (1e-3, 1e-9 - 1)]
-    found = []
-    for n, (a, rho) in enumerate(choices):
-        found.append(_pair(a, a * (1, 3, 0.2)[n % 3], rho))
-    return tuple(found)
+    return tuple(_pair(a, a * (1, 3, 0.2)[n % 3], rho) for n, (a, rho) in enumerate(choices)) + _LARGE_AND_PARALLEL
 
 
 def _pair(a: float, b: float, rho: float) -> Pair:
@@ -192,6 +190,13 @@ def _pair(a: float, b: float, rho: float) -> Pair:
     return a, b, c, float(Fraction(a) * Fraction(b) - Fraction(c) ** 2)
 
 
+_LARGE_AND_PARALLEL = tuple(
+    _pair(a, a * ratio, sign * (1 - gap))
+    for a, gap in ((1e3, 1e-9), (1e6, 1e-13))
+    for ratio in (1, 1.0001)
+    for sign in (1, -1)
+)
+"""Where polynomials beside waves cancel most; chosen."""
 _PROBED = 1e-12, 1e-8, 1e-5, 1e-3, 0.03, 0.4, 3.0, 40.0
 """Variances at which closed forms are tried; chosen."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import sympy as sp
@@ -116,7 +118,7 @@ def scaled_root(k: Ratio, roots: Roots, steady: bool = False) -> sp.Expr:
     Args:
         k: an element of the field.
         roots: what is under the root.
-        steady: whether the rational function is to have few differences rather than few terms.
+        steady: whether the rational function is to have small parts rather than few terms.
     """
     field = k.field
     above, below, denominator = _above_and_below(roots, k.denominator)
@@ -163,7 +165,8 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
     """Return a rational function in factored form, with D, without D or without c^2, whatever is shortest.
 
     Polynomials are also tried by powers of c, whose coefficients factor into means at a and at b. If it is to be
-    steady, fewer differences come before fewer terms, and forms without products ab are tried too.
+    steady, what it adds up has to be as small as can be: large parts cancel. Then polynomials in a - c, b - c and c, or
+    in a + c, b + c and c, are tried too: the former are means of a pair tilted by waves, small where it is parallel.
     """
     options: list[tuple[int, int, Factored]] = []
     brief = len(value) <= _BRIEF
@@ -177,7 +180,49 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
         if free.denominator.is_constant() and free.has(c) and len(free.numerator.to_dict()) > 2:
             length, form = _by_powers_of_c(free)
             options.append((length, 0, (sp.S.One, [form], [])))
-    return min(options, key=lambda option: (option[1], option[0]) if steady else option[:2])[2]
+            if steady:
+                options += [_by_distances(free, sign) for sign in (1, -1)]
+    if not steady:
+        return min(options, key=lambda option: option[:2])[2]
+    sizes = [[_size(sp.Mul(number, *top), at) for at in _PAIRS] for _, _, (number, top, _) in options]
+    least = [min(column) for column in zip(*sizes, strict=True)]
+    waste = [max(size / best for size, best in zip(row, least, strict=True)) for row in sizes]
+    order = sorted(range(len(options)), key=lambda n: (waste[n] > _WASTE * min(waste), options[n][1], options[n][0]))
+    return options[order[0]][2]
+
+
+_PAIRS = tuple(
+    {a: sp.Float(x), b: sp.Float(x * y), c: sp.Float(rho * x * y**0.5), D: sp.Float((1 - rho) * (1 + rho) * x * x * y)}
+    for x in (1e-3, 0.7, 1e3)
+    for y in (1.0, 1.0001, 3.0)
+    for rho in (0.5, 1 - 1e-9, -0.9, 1e-9 - 1)
+)
+"""Pairs at which the parts of forms are compared; chosen: small to large, equal or not, parallel and antiparallel."""
+_WASTE = 4.0
+"""How much larger parts may be elsewhere if a form is shorter; chosen: two bits."""
+
+
+def _size(expression: sp.Expr, at: Mapping[sp.Symbol, sp.Float]) -> float:
+    """Return the sum of what is added up in an expression, without its signs; a - c and b - c count as they are."""
+    if expression.is_Add and set(expression.args) not in _DISTANCES:
+        return sum(_size(part, at) for part in expression.args)
+    if expression.is_Mul:
+        return math.prod(_size(part, at) for part in expression.args)
+    if expression.is_Pow and expression.exp.is_Integer:
+        return float(_size(expression.base, at) ** int(expression.exp))
+    return abs(float(expression.xreplace(at)))
+
+
+_DISTANCES = tuple({x, sign * c} for x in (a, b) for sign in (1, -1))
+
+
+def _by_distances(value: Ratio, sign: int) -> tuple[int, int, Factored]:
+    """Return a polynomial without D by ``a - sign c`` and ``b - sign c``, with its length and differences."""
+    field = value.field
+    moved = value.composed({x: field.generator(x) + field.generator(c) * sign for x in (a, b)})
+    (number, factors), (below, _) = (_content(p, field) for p in (moved.numerator, moved.denominator))
+    back = {x: x - sign * c for x in (a, b)}
+    return _length(moved), _negative(moved), (number / below, [factor.xreplace(back) for factor in factors], [])
 
 
 def _by_powers_of_c(value: Ratio) -> tuple[int, sp.Expr]:

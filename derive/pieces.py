@@ -90,7 +90,7 @@ def jumps(expression: sp.Expr) -> dict[sp.Expr, sp.Expr | None]:
     Raises:
         NotPiecewise: as :func:`pieces`.
     """
-    found = {}
+    found: dict[sp.Expr, sp.Expr | None] = {}
     for left, right in pairwise(pieces(expression)):
         limits = [part.expression.subs(z, right.low) for part in (left, right)]
         height = limits[1] - limits[0]

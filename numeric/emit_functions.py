@@ -14,7 +14,7 @@ import sympy as sp
 from derive.activations import Activation
 from derive.duals.stable import stable
 from derive.duals.theorems import ClosedForm
-from derive.notation import D, a, b, c, input_dimension, sigma_b, sigma_w, z
+from derive.notation import D, input_dimension, sigma_b, sigma_w, z
 from derive.pieces import pieces
 from numeric.emit_formula import LINE, assignments
 from numeric.kernels import derived_recursion

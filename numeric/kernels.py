@@ -174,7 +174,8 @@ class MLP:
             x2: inputs of shape (n2, d); x1 if not given.
 
         Raises:
-            ValueError: if an input is empty, not two-dimensional, not finite or of another dimension.
+            ValueError: if an input is empty, not two-dimensional, not finite or of another dimension; if what it takes
+                overflows.
         """
         return self.kernels(x1, x2)[0]
 
@@ -183,11 +184,16 @@ class MLP:
         return self.kernels(x1, x2)[1]
 
     def kernels(self, x1: ArrayLike, x2: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
-        """Return (K^{L+1}, Theta^{L+1}) at once; arguments and errors as :meth:`nngp`."""
+        """Return (K^{L+1}, Theta^{L+1}) at once; arguments and errors as :meth:`nngp`.
+
+        What overflows in the last layer is infinite; before it is an error.
+        """
         lowered = (self.recursion or derived_recursion()).lowered
         state, tangent = self.first_layer(x1, x2)
         for row, (sigma_w, sigma_b) in zip(self.activations, self.scales[1:], strict=True):
+            require_representable(state.a, state.b, state.D)
             state, tangent = _next_layer(lowered, lowered_dual(row), state, tangent, sigma_w, sigma_b)
+        require_numbers(tangent)
         return state.c, tangent
 
     def posterior(
@@ -273,6 +279,7 @@ class MLP:
             state, tangent = self.first_layer(inputs)
             layers = list(zip(self.activations, self.scales[1:], strict=True))
             for row, scales in layers[:-1]:
+                require_representable(state.a, state.b, state.D)
                 state, tangent = _next_layer(recursion.lowered, lowered_dual(row), state, tangent, *scales)
             row, scales = layers[-1]
             means = lowered_dual(row)
@@ -400,20 +407,48 @@ def _next_layer(
         value = lowered.kernel(means.value(a, b, c, D), means.derivative(a, b, c, D), zero, c, sigma_w, sigma_b)
         return np.asarray(np.broadcast_to(value, np.broadcast_shapes(a.shape, b.shape, c.shape)))
 
-    a = kernel(state.a, state.a, state.a, np.zeros_like(state.a))
-    b = kernel(state.b, state.b, state.b, np.zeros_like(state.b))
-    c = kernel(state.a, state.b, state.c, state.D)
     pair = state.a, state.b, state.c, state.D
-    new = lowered.tangent(means.value(*pair), means.derivative(*pair), tangent, state.c, sigma_w, sigma_b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        a = kernel(state.a, state.a, state.a, np.zeros_like(state.a))
+        b = kernel(state.b, state.b, state.b, np.zeros_like(state.b))
+        c = kernel(*pair)
+        new = lowered.tangent(means.value(*pair), means.derivative(*pair), tangent, state.c, sigma_w, sigma_b)
     determinant = np.where((state.D == 0) & (state.a == state.b) & (state.c == state.a), 0.0, determinant_of(a, b, c))
     return LayerState(a, b, c, determinant), np.asarray(np.broadcast_to(new, c.shape))
 
 
 def determinant_of(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
-    """Return ab - c^2 with the rounding errors of both products added back (Dekker 1971, Kahan), at least 0."""
-    ab, ab_error = _exact_product(a, b)
-    cc, cc_error = _exact_product(c, c)
-    return np.maximum((ab - cc) + (ab_error - cc_error), 0.0)
+    """Return ab - c^2 with the rounding errors of both products added back (Dekker 1971, Kahan), at least 0.
+
+    It is not finite if a product overflows, or nearly so.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        ab, ab_error = _exact_product(a, b)
+        cc, cc_error = _exact_product(c, c)
+        return np.maximum((ab - cc) + (ab_error - cc_error), 0.0)
+
+
+def require_representable(a: FloatArray, b: FloatArray, determinant: FloatArray) -> None:
+    """Refuse variances whose products float64 cannot hold.
+
+    Raises:
+        ValueError: if a determinant is not finite.
+    """
+    if not np.isfinite(determinant).all():
+        raise ValueError(
+            f"expected variances with products below 1e307, got up to {max(a.max(), b.max()):.3g} before the last "
+            "layer; take smaller inputs or sigma_w"
+        )
+
+
+def require_numbers(tangent: FloatArray) -> None:
+    """Refuse a tangent kernel that is a difference of overflows, or zero times an overflow.
+
+    Raises:
+        ValueError: if there is NaN in it.
+    """
+    if np.isnan(tangent).any():
+        raise ValueError("expected a tangent kernel below 1e308, got an overflow; take smaller inputs or sigma_w")
 
 
 def _exact_product(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

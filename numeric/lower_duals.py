@@ -220,9 +220,9 @@ def _lowered(form: ClosedForm) -> LoweredMean:
         if undefined:
             a, b, D = special.away_from_zero(a, b, D)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            result = function(a, b, c, D)
+            result, total = function(a, b, c, D), a + b + c + D
         result = np.array(np.broadcast_to(result, np.broadcast_shapes(*(x.shape for x in (a, b, c, D)))), dtype=float)
-        result[np.isnan(result) & np.isfinite(a + b + c + D)] = np.inf  # a difference or product of overflows
+        result[np.isnan(result) & np.isfinite(total)] = np.inf  # a difference or product of overflows
         return result
 
     return LoweredMean(evaluated, CLOSED_FORM, ROUNDING)

@@ -196,7 +196,10 @@ def _with_expm1(expression: sp.Expr) -> sp.Expr:
 
 
 def without_overflow(expression: sp.Expr) -> sp.Expr:
-    """Return an expression with ``1/(p + q exp(h))`` and ``log(p + q exp(h))`` as functions that do not overflow."""
+    """Return an expression with ``1/(p + q exp(h))`` and ``log(p + q exp(h))`` as functions that do not overflow.
+
+    Of a product of exponentials it makes one: one factor may overflow where another vanishes.
+    """
 
     def shifted(base: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
         """Return p and h with ``base = p (1 + exp(h))``."""
@@ -214,8 +217,17 @@ def without_overflow(expression: sp.Expr) -> sp.Expr:
         found = shifted(base) if base.is_Add and exponent.is_Integer and exponent < 0 else None
         return base**exponent if found is None else found[0] ** exponent * Expit(-found[1]) ** -exponent
 
-    changed = expression.replace(sp.log, logarithm).replace(sp.Pow, power)
+    changed = expression.replace(lambda e: e.is_Mul, _with_one_exponential)
+    changed = changed.replace(sp.log, logarithm).replace(sp.Pow, power)
     return changed.replace(lambda e: e.is_Mul and e.has(Expit), _merged)
+
+
+def _with_one_exponential(product: sp.Expr) -> sp.Expr:
+    exponentials = [factor for factor in product.args if isinstance(factor, sp.exp)]
+    if len(exponentials) < 2:
+        return product
+    others = [factor for factor in product.args if factor not in exponentials]
+    return sp.Mul(*others, sp.exp(sp.Add(*(factor.args[0] for factor in exponentials))))
 
 
 def _merged(product: sp.Expr) -> sp.Expr:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numeric.kernels import determinant_of, gram_determinant
+from numeric.kernels import determinant_of, gram_determinant, require_numbers, require_representable
 
 FloatArray = NDArray[np.float64]
 
@@ -50,7 +50,10 @@ def iterated_layers(
     for layer in range(hidden_layers):
         if layer:
             D = np.where(same, 0.0, determinant_of(a, b, c))
+        require_representable(a, b, D)
         pair = dual(a, b, c, D)
         a, b = (next_layer(*dual(s, s, s, np.zeros_like(s)), 0.0, sigma_w, sigma_b)[0] for s in (a, b))
-        c, tangent = next_layer(*pair, tangent, sigma_w, sigma_b)
+        with np.errstate(over="ignore", invalid="ignore"):
+            c, tangent = next_layer(*pair, tangent, sigma_w, sigma_b)
+    require_numbers(tangent)
     return c, tangent

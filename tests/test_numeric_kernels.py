@@ -485,3 +485,22 @@ def test_two_points_that_nearly_coincide_keep_the_digits_of_their_distance():
         slope = (mpmath.pi - theta) / (2 * mpmath.pi)
         expected = s + w * value + w * slope * c
     assert found == pytest.approx(float(expected), rel=1e-13)
+
+
+@pytest.mark.parametrize(("name", "norm"), [("z**64", 1e3), ("cosh(z)", 1e3)])
+def test_kernels_that_overflow_are_infinite_in_the_last_layer_and_refused_before(name, norm):
+    """Warnings are errors here; the last input is zero."""
+    x = norm * np.array([[1.0, 0.5], [0.3, 1.2], [0.0, 0.0]])
+    kernel, tangent = MLP(name, 1, sigma_w=1.2, sigma_b=0.3).kernels(x)
+    assert np.isinf(np.diag(kernel)[:2]).all()
+    assert np.isfinite(kernel[2, 2])
+    assert not np.isnan(kernel).any()
+    assert not np.isnan(tangent).any()
+    with pytest.raises(ValueError, match=r"products below 1e307, got up to inf before the last layer; take smaller"):
+        MLP(name, 2, sigma_w=1.2, sigma_b=0.3).kernels(x)
+
+
+def test_differences_of_overflows_are_refused():
+    x = 1e3 * np.array([[1.0, 0.5], [0.3, -1.2]])
+    with pytest.raises(ValueError, match=r"expected a tangent kernel below 1e308, got an overflow"):
+        MLP("exp(z)", 1, sigma_w=1.2, sigma_b=0.3).kernels(x)

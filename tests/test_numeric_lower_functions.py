@@ -82,3 +82,11 @@ def test_a_wrong_coefficient_is_seen():
     )
     assert wrong != near_zero(LOSING["1 - cos(z)"])
     assert worst(sp.lambdify(z, wrong, "numpy"), LOSING["1 - cos(z)"], [1e-3]) > 5e-14
+
+
+def test_products_of_exponentials_are_one_exponential():
+    function = lowered_function(sp.exp(z / 2) * sp.exp(-(z**2)) * z)
+    np.testing.assert_allclose(function(np.array([-3e3, 1.0, 3e3])), [0.0, np.exp(-0.5), 0.0], rtol=1e-15)
+    plain = sp.lambdify(z, sp.exp(z / 2) * sp.exp(-(z**2)) * z, "numpy")
+    with np.errstate(all="ignore"):
+        assert np.isnan(plain(np.array(3e3)))

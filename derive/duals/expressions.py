@@ -185,7 +185,7 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
     if not steady:
         return min(options, key=lambda option: option[:2])[2]
     sizes = [[_size(sp.Mul(number, *top), at) for at in _PAIRS] for _, _, (number, top, _) in options]
-    least = [min(column) for column in zip(*sizes, strict=True)]
+    least = [min(column) or 1.0 for column in zip(*sizes, strict=True)]
     waste = [max(size / best for size, best in zip(row, least, strict=True)) for row in sizes]
     order = sorted(range(len(options)), key=lambda n: (waste[n] > _WASTE * min(waste), options[n][1], options[n][0]))
     return options[order[0]][2]
@@ -200,6 +200,8 @@ _PAIRS = tuple(
 """Pairs at which the parts of forms are compared; chosen: small to large, equal or not, parallel and antiparallel."""
 _WASTE = 4.0
 """How much larger parts may be elsewhere if a form is shorter; chosen: two bits."""
+_ANY = sp.Float(0.8)
+"""A number for parameters, of which nothing is known; chosen."""
 
 
 def _size(expression: sp.Expr, at: Mapping[sp.Symbol, sp.Float]) -> float:
@@ -210,7 +212,7 @@ def _size(expression: sp.Expr, at: Mapping[sp.Symbol, sp.Float]) -> float:
         return math.prod(_size(part, at) for part in expression.args)
     if expression.is_Pow and expression.exp.is_Integer:
         return float(_size(expression.base, at) ** int(expression.exp))
-    return abs(float(expression.xreplace(at)))
+    return abs(float(expression.xreplace(dict(at) | dict.fromkeys(expression.free_symbols - at.keys(), _ANY))))
 
 
 _DISTANCES = tuple({x, sign * c} for x in (a, b) for sign in (1, -1))

@@ -265,7 +265,7 @@ def _panel(functions: Sequence[_Smooth], low: arb, high: arb, weight: _Weight, t
         return _Panel(low, high, 0, total)
     half = (high - low) / 2
     height, least = half, half / 16
-    if total.is_finite():  # each factor e of that is to be gained takes R^(2n) of e, with R = exp(arsinh(height / half))
+    if total.is_finite():  # to gain a factor takes R^(2n) of that size, with R = exp(arsinh(height / half))
         gain = (total / tolerance).log()
         height = (gain / weight.growth).sqrt().min(half * (gain / _COUNTS[0]).sinh())
         least = half * (gain / (2 * _COUNTS[-1])).sinh()

@@ -1,5 +1,6 @@
 """The command ``kernel``: what it prints for people, for papers and for programs, and how it answers mistakes."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy as sp
 from click.testing import CliRunner, Result
 
 from derive.activations import ACTIVATIONS, Activation, activation
+from derive.notation import z
 from numeric.emit import jax_source, python_source
 from numeric.kernels import MLP
 from numeric.proven_error import shown_error
@@ -173,3 +176,19 @@ def test_an_expression_may_begin_with_a_minus_after_two() -> None:
 
 def test_help_has_an_example() -> None:
     assert "Example: widelimit kernel" in words_of(kernel("--help"))
+
+
+def test_a_row_that_is_added_has_kernels_checks_and_a_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    row = Activation("damped-ramp", sp.Max(z, 0) * sp.exp(-(z**2) / 3))
+    monkeypatch.setattr("derive.activations.ACTIVATIONS", (*ACTIVATIONS, row))
+    kernels = MLP("damped_ramp", hidden_layers=2, sigma_w=1.2).kernels(np.array([[1.0, 0.5], [-0.3, 2.0]]))
+    expected = MLP("max(z, 0)*exp(-z**2/3)", hidden_layers=2, sigma_w=1.2).kernels([[1.0, 0.5], [-0.3, 2.0]])
+    np.testing.assert_array_equal(kernels, expected)
+    ids = ["dual.damped-ramp", "dual.damped-ramp-derivative"]
+    words = [word for key in ids for word in ("--claim", key)]
+    result = CliRunner().invoke(main, ["report", *words, "--workers", "1", "--run", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    claims = json.loads((tmp_path / "results.json").read_text())["claims"]
+    assert [(claim["id"], claim["verdict"]) for claim in claims] == [(key, "confirmed") for key in ids]
+    assert all({check["kind"] for check in claim["checks"]} >= {"symbolic", "precision"} for claim in claims)
+    assert all(key in (tmp_path / "report.html").read_text() for key in ids)

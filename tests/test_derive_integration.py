@@ -206,7 +206,7 @@ def test_degenerate_pairs():
 
 
 @pytest.mark.parametrize(
-    ("function", "at_zero"), [(sp.exp(z), 1), (STEP, 0), (ELU, 0), (sp.cos(z) / 3, Fraction(1, 3))]
+    ("function", "at_zero"), [(sp.exp(z), 1), (STEP, Fraction(1, 2)), (ELU, 0), (sp.cos(z) / 3, Fraction(1, 3))]
 )
 def test_a_variable_without_variance_is_zero(function, at_zero):
     expected = ball(Fraction(at_zero)) * mean(sp.exp(z), 2)

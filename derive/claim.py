@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -50,6 +50,24 @@ class Observable(StrEnum):
     INHERITED_TANGENT_KERNEL = "part of the empirical tangent kernel inherited from the first layer"
     TANGENT_KERNEL = "empirical tangent kernel on the first layer"
     DEEP_TANGENT_KERNEL = "empirical tangent kernel of deeper networks, along widths"
+    DIFFERENT_FIRST_UNITS = "second moments of different units of the first layer"
+    FIRST_LAYER_AT_FOUR_INPUTS = "fourth moments of the first layer at four inputs"
+    DIFFERENT_UNITS = "second moments of different units of a deeper layer"
+    LIMIT_LAW = "fourth moments of units of a deeper layer, in the limit"
+    LIMIT_LAW_OF_SUMS = "fourth moments of units without their biases, in the limit"
+    LIMIT_LAW_AT_FOUR_INPUTS = "fourth moments of units of a deeper layer at four inputs, in the limit"
+    BIASES = "second moments of what biases add to units"
+    WEIGHTS = "second moments of weights on one hidden unit"
+    MEAN_KERNEL = "mean of the empirical NNGP kernel of one unit"
+    TERM_MEANS = "means of the terms of a unit's sum over the layer below"
+    TERM_VARIANCES = "variances of these terms"
+    TERM_MOMENTS = "second moments of these terms at two inputs"
+    TERM_SQUARES = "second moments of squares of two of these terms"
+    OWN_PART = "mean and spread of the part of a layer's own parameters"
+    INHERITED_PART = "mean and spread of the part inherited from the first layer"
+    INHERITED_RATE = "fluctuations of the inherited part along widths"
+    CROSS_RATE = "fluctuations of the tangent kernel of two outputs along widths"
+    REVERSED_LIMITS = "fluctuations of the kernel where the first width is fixed, along the second"
     KERNEL_VARIANCE = "variance of the empirical NNGP kernel"
     TANGENT_VARIANCE = "variance of the empirical tangent kernel"
     KERNEL_COVARIANCE = "covariance of the two empirical kernels"
@@ -65,6 +83,16 @@ class Observable(StrEnum):
     PATHWISE_RATIO = "path-wise prediction of what training does, over what happens"
     DUAL = "Gaussian mean of a product of activations"
     FLOW = "linear models in training, and Gaussian processes given data"
+
+
+_NOT_RANDOM: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.DEFINITION: "a definition",
+        Kind.ASSUMPTION: "an assumption",
+        Kind.IDENTITY: "an identity, in which nothing is random",
+    }
+)
+"""Kinds of statements that no sample decides, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +159,26 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What networks show if a claim holds, where that is not the statement itself.
+
+    A formula in words, a right side that is random, or a limit that one layer attains at every width is not what is
+    measured; what follows from it for means over networks is.
+
+    Attributes:
+        observable: what is measured.
+        statement: what it is according to the claim.
+        mutants: what it would be according to wrong variants of the claim.
+        slot: as of a claim.
+    """
+
+    observable: Observable
+    statement: Callable[[], Term]
+    mutants: Callable[[], tuple[Mutant, ...]]
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A statement with everything needed to derive, check and report it.
 
@@ -150,6 +198,8 @@ class Claim:
         unstated: what the lecture assumes without saying so, beyond what the derivation lists.
         exhibits: the statement, and wrong variants, at concrete numbers.
         slot: the right side of the kernel recursion, or the finite-width law, that the statement is; "" if neither.
+        observed: what more of it, or what follows from it, is measured.
+        unsampled: why no networks are sampled, where its kind does not say it.
     """
 
     id: str
@@ -169,16 +219,43 @@ class Claim:
     unstated: tuple[str, ...] = ()
     exhibits: Callable[[], tuple[Exhibit, ...]] = tuple
     slot: str = ""
+    observed: Callable[[], tuple[Observed, ...]] = tuple
+    unsampled: str = ""
     derived: Callable[[Theorem], Term] = lambda theorem: theorem.rhs
 
     def __post_init__(self) -> None:
         if sum(way is not None for way in (self.theorem, self.cited, self.stated)) != 1:
             raise ValueError(f"expected one of a theorem, a source and a reason to have neither for {self.id}")
 
+    @property
+    def why_unsampled(self) -> str:
+        """Return why no networks are sampled, where none are; "" if nothing says it."""
+        return self.unsampled or _NOT_RANDOM.get(self.kind, "")
+
     def planted(self) -> tuple[str, ...]:
-        """Return the names of all wrong variants, those at concrete numbers too."""
-        exhibited = (name for exhibit in self.exhibits() for name in exhibit.wrong)
-        return tuple(dict.fromkeys((*(mutant.name for mutant in self.mutants()), *exhibited)))
+        """Return the names of all wrong variants, those of what is observed and those at concrete numbers too."""
+        stated = (
+            mutant.name for mutants in (self.mutants, *(o.mutants for o in self.observed())) for mutant in mutants()
+        )
+        exhibited = (name for exhibit in self.exhibits() for name in (*exhibit.wrong, *exhibit.same))
+        return tuple(dict.fromkeys((*stated, *exhibited)))
+
+    def as_observed(self) -> tuple[Claim, ...]:
+        """Return the claim, and for each thing more that is observed of it a claim that states that."""
+        return (
+            self,
+            *(
+                replace(
+                    self,
+                    observable=o.observable,
+                    statement=o.statement,
+                    mutants=o.mutants,
+                    slot=o.slot,
+                    observed=tuple,
+                )
+                for o in self.observed()
+            ),
+        )
 
     def proven(self) -> Theorem:
         """Return the theorem.

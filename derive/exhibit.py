@@ -45,6 +45,7 @@ class Exhibit:
         left: what the left side comes to, from the meaning of its symbols.
         right: what the right side comes to as stated, on a path of its own.
         wrong: what wrong variants of the statement come to, by their names.
+        same: what variants come to that look wrong and are not, by their names: they must agree.
         printed: what the statement comes to as printed, where it is printed wrong and this exhibit shows it.
         digits: how many digits both sides have; None if they are exact.
     """
@@ -53,15 +54,18 @@ class Exhibit:
     left: Value
     right: Value
     wrong: Mapping[str, Callable[[], Value]] = field(default_factory=dict)
+    same: Mapping[str, Callable[[], Value]] = field(default_factory=dict)
     printed: Callable[[], Value] | None = None
     digits: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "wrong", MappingProxyType(dict(self.wrong)))
+        object.__setattr__(self, "same", MappingProxyType(dict(self.same)))
 
     def disagreement(self) -> str | None:
-        """Return how the sides differ, in words with numbers, or None if they do not."""
-        return self._against(lambda: self.right)
+        """Return how the sides differ, or the left side and what says the same, in words with numbers; or None."""
+        sides = (lambda: self.right, *self.same.values())
+        return next((found for side in sides if (found := self._against(side))), None)
 
     def told_apart(self, name: str) -> str | None:
         """Return how a wrong variant differs from the left side, or None if it does not, or is not exhibited here."""

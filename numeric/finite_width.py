@@ -6,6 +6,7 @@ width. The formulas come from :mod:`derive.lecture.finite_width`; means of four 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral
@@ -18,7 +19,7 @@ from derive.activations import Activation
 from derive.lecture import finite_width, networks
 from derive.terms import Expression
 from numeric.kernels import MLP, as_inputs
-from numeric.lower import Moment, scalar
+from numeric.lower import Moment, Scalar, scalar, unit_law_function
 from numeric.lower_functions import lowered_activation
 from numeric.pair_moments import covariance_root, gaussian_nodes
 
@@ -89,7 +90,7 @@ def layer_two(net: MLP, x: FloatArray, width: int) -> LayerTwo:
     return LayerTwo(**{name: law(net, x, width, side, equal) for name, (side, equal) in theorems().items()})
 
 
-def law(net: MLP, x: FloatArray, width: int, side: Expression, equal: bool) -> FloatArray:
+def law(net: MLP, x: FloatArray, width: int, side: Expression, equal: bool, outputs: int = 1) -> FloatArray:
     """Return the value of a statement on a layer on iid units at all pairs of inputs, shape (n, n), symmetrized.
 
     Args:
@@ -98,6 +99,7 @@ def law(net: MLP, x: FloatArray, width: int, side: Expression, equal: bool) -> F
         width: number of hidden units.
         side: a right side of a theorem of :mod:`derive.lecture.finite_width`, or a wrong variant of one.
         equal: whether its outputs are equal.
+        outputs: number of outputs, which no right side depends on but wrong variants may.
 
     Raises:
         ValueError: if the network has not exactly one hidden layer, or the width is not positive.
@@ -107,18 +109,23 @@ def law(net: MLP, x: FloatArray, width: int, side: Expression, equal: bool) -> F
     if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
         raise ValueError(f"width must be a positive integer, got {width!r}")
     inputs = as_inputs(x)
-    sigma_w, sigma_b = net.scales[1]
-    state, below = net.first_layer(inputs)
+    state, tangent = net.first_layer(inputs)
     first, determinant = state.c, state.D
-    value = scalar(side, networks.DEEPER_LAYER, equal_units=equal)
-    below_symbol = value.atoms.get("Theta_inf", notation.z)
-    arguments = (below_symbol, *value.sizes.values(), notation.sigma_w, notation.sigma_b, *value.moments.values())
-    function = value.lowered(arguments)
-    sizes = [width] * len(value.sizes)
+    value, function = _lowered(side, equal)
+    number_of = {notation.width(notation.layer): width, notation.width(notation.layer + 1): outputs}
+    sizes = [number_of[size] for size in value.sizes]
     result = np.empty((len(inputs), len(inputs)))
     for i in range(len(inputs)):
         for j in range(i + 1):
             pair = first[i, i], first[j, j], first[i, j], determinant[i, j]
             means = [_mean(net.activations[0], moment, *pair) for moment in value.moments]
-            result[i, j] = result[j, i] = function(below[i, j], *sizes, sigma_w, sigma_b, *means)
+            below = tangent[i, j], first[i, j]
+            result[i, j] = result[j, i] = function(*below, *sizes, *net.scales[1], *means)
     return result
+
+
+@cache
+def _lowered(side: Expression, equal: bool) -> tuple[Scalar, Callable[..., float]]:
+    """Return a side as a scalar and as a function; claims share sides."""
+    value = scalar(side, networks.DEEPER_LAYER, equal_units=equal)
+    return value, unit_law_function(value)

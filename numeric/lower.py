@@ -136,6 +136,16 @@ def layer_function(value: Scalar) -> Callable[..., FloatArray]:
     return value.lowered((*means, *below, notation.sigma_w, notation.sigma_b))
 
 
+def unit_law_function(value: Scalar) -> Callable[..., float]:
+    """Return a law on iid units as a function of (Theta below, K below, sizes, sigma_w, sigma_b, means).
+
+    Sizes and means come in the order in which the scalar has them.
+    """
+    below = (value.atoms.get(head, sp.Dummy()) for head in ("Theta_inf", "K"))
+    scales = notation.sigma_w, notation.sigma_b
+    return value.lowered((*below, *value.sizes.values(), *scales, *value.moments.values()))
+
+
 def first_layer_determinant(kernel: Scalar) -> Callable[..., FloatArray]:
     """Return D^1 = K(x,x) K(x',x') - K(x,x')^2 of the first layer as a function without cancellation.
 

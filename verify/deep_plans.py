@@ -35,6 +35,8 @@ FloatArray = NDArray[np.float64]
 
 CHAIN_WIDTHS = {"relu": (24, 16, 32), "erf": (5, 3, 4)}
 """Unequal widths of three hidden layers; those of relu are wider, since deep narrow relu networks have heavy tails."""
+FIXED = 4
+"""Width of a first layer that does not grow with the second; chosen: far from the limit."""
 COEFFICIENT_WIDTHS = 16, 64
 COEFFICIENT_ALLOWED, COEFFICIENT_RESOLUTION = 0.05, 0.2
 """Relative error allowed to an extrapolated coefficient, for terms in 1/N^2 of a coefficient of about 50 over the
@@ -61,6 +63,12 @@ def deep_ensemble(activation: str, width: int) -> Ensemble:
     outputs = 4 if width <= DEEP_WIDTHS[-1] else 2
     name = f"two hidden layers, {activation}, width {width}, {outputs} outputs"
     return Ensemble(name, activation, (width, width), outputs, SIGMA_W, SIGMA_B, networks_in_a_block(width, 512))
+
+
+def half_fixed(activation: str, width: int) -> Ensemble:
+    """Return networks with two hidden layers, the first as narrow as it is in all of them."""
+    name = f"two hidden layers, {activation}, widths {FIXED} and {width}"
+    return Ensemble(name, activation, (FIXED, width), 1, SIGMA_W, SIGMA_B, networks_in_a_block(width, 512))
 
 
 def _kernel(claim: Claim) -> str:

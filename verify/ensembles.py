@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -23,6 +23,7 @@ from numeric.matrix_free import keyed_normals, matrix_free_kernels
 from numeric.network import (
     Activation,
     NetworkShape,
+    Parameters,
     empirical_kernels,
     empirical_nngp,
     forward,
@@ -99,6 +100,10 @@ class Sample:
         ntk: (n_networks, n_points, n_points, outputs, outputs).
         control: a control variate for the bias of the NNGP kernel, (n_networks, n_points, n_points).
         pairs: rows of all pairs of inputs.
+        readout: weights of the outputs on the last hidden units, (n_networks, outputs, units).
+        terms: of the sums that outputs are but for their biases, (n_networks, outputs, units, n_points).
+        own: the part of the tangent kernel of two outputs that is of their own parameters, from differences of outputs,
+            (n_networks, n_points, n_points, 2, 2).
     """
 
     outputs: FloatArray
@@ -106,6 +111,9 @@ class Sample:
     ntk: FloatArray
     control: FloatArray
     pairs: tuple[NDArray[np.intp], NDArray[np.intp]]
+    readout: FloatArray = field(default_factory=lambda: _NOT_NEEDED)
+    terms: FloatArray = field(default_factory=lambda: _NOT_NEEDED)
+    own: FloatArray = field(default_factory=lambda: _NOT_NEEDED)
 
     def at_pairs(self, matrices: FloatArray) -> FloatArray:
         """Return the entries of matrices (n, p, p) at the pairs, whatever further axes there are."""
@@ -140,16 +148,67 @@ def _without_own_part(sample: Sample) -> FloatArray:
     return np.asarray(sample.at_pairs(sample.ntk) - own)
 
 
-def _squared_spread(sample: Sample, centre: FloatArray) -> FloatArray:
-    """Return squared deviations of the tangent kernel from its mean, which is zero between different outputs."""
-    mean = centre[: len(sample.pairs[0]), None, None] * np.eye(sample.ntk.shape[-1])
-    return _over_outputs((sample.at_pairs(sample.ntk) - mean) ** 2)
+def _squared_spread(values: FloatArray, centre: FloatArray) -> FloatArray:
+    """Return squared deviations of (n, pairs, k, k') from a mean, which is zero between different outputs."""
+    mean = centre[: values.shape[1], None, None] * np.eye(values.shape[-1])
+    return _over_outputs((values - mean) ** 2)
+
+
+def _different_units(values: FloatArray, sample: Sample) -> FloatArray:
+    """Return means of products of values at two inputs over different units."""
+    return _same_and_different(values, sample)[:, len(sample.pairs[0]) :]
+
+
+def _at_four_inputs(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return products of four, over equal and over different units, at inputs that follow one another in a circle.
+
+    Of different units, the first two factors are of one and the last two of the other.
+    """
+    z = sample.outputs
+    first = z * np.roll(z, -1, axis=2)
+    second = np.roll(first, -2, axis=2)
+    units = z.shape[1]
+    equal = np.einsum("nka,nka->na", first, second)
+    different = first.sum(axis=1) * second.sum(axis=1) - equal
+    return np.hstack([equal / units, different / (units * (units - 1))])
+
+
+def _terms(sample: Sample) -> FloatArray:
+    """Return the terms of sums with units of the layer below in front, (n_networks * units, outputs, n_points)."""
+    n_networks, outputs, units, n_points = sample.terms.shape
+    return sample.terms.transpose(0, 2, 1, 3).reshape(n_networks * units, outputs, n_points)
+
+
+def _over_units(values: FloatArray, sample: Sample) -> FloatArray:
+    """Return means over the units of the layer below of what :func:`_terms` has in front."""
+    return np.asarray(values.reshape(len(sample.terms), -1, values.shape[1]).mean(axis=1))
+
+
+def _squares_of_terms(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return products of squares of an output's terms at two inputs, over different units of the layer below."""
+    n_networks, outputs, units, n_points = sample.terms.shape
+    squares = sample.terms.reshape(n_networks * outputs, units, n_points) ** 2
+    return np.asarray(_different_units(squares, sample).reshape(n_networks, outputs, -1).mean(axis=1))
+
+
+def _second_moments_of_weights(sample: Sample, centre: FloatArray) -> FloatArray:
+    """Return means of products of two weights on one hidden unit, for equal and for different outputs."""
+    weights, outputs = sample.readout, sample.readout.shape[1]
+    equal = np.mean(weights**2, axis=(1, 2))
+    every = np.mean(weights.sum(axis=1) ** 2, axis=1)
+    return np.stack([equal, (every - outputs * equal) / (outputs * (outputs - 1))], axis=1)
+
+
+def _biases(sample: Sample) -> FloatArray:
+    """Return what outputs are besides the sums of their terms, (n_networks, outputs, n_points)."""
+    return np.asarray(sample.outputs - sample.terms.sum(axis=2))
 
 
 CONTROL_VARIATE = "control variate of the bias of nngp"
 PROJECTED_BIAS = f"projection of the {CONTROL_VARIATE}"
-KERNELS = "nngp", "ntk", "ntk between outputs"
-"""The NNGP kernel, the tangent kernel of one output, and that of two different ones."""
+INHERITED, OWN = "inherited ntk", "own part"
+KERNELS = "nngp", "ntk", "ntk between outputs", INHERITED
+"""The NNGP kernel, the tangent kernel of one output, that of two different ones, and what one output inherits of it."""
 
 
 def moment_name(kernel: str, power: int, single: bool) -> str:
@@ -163,8 +222,9 @@ def _of_kernel(sample: Sample, kernel: str) -> FloatArray:
     """Return a kernel with its versions for different outputs on the last axis, shape (n_networks, p, p, versions)."""
     if kernel == "nngp":
         return sample.nngp[..., None]
-    if kernel == "ntk":
-        return np.asarray(np.einsum("nabkk->nabk", sample.ntk))
+    if kernel in ("ntk", INHERITED):
+        own = sample.nngp[..., None] if kernel == INHERITED else 0.0
+        return np.asarray(np.einsum("nabkk->nabk", sample.ntk) - own)
     rows, columns = np.nonzero(~np.eye(sample.ntk.shape[-1], dtype=bool))
     return np.asarray(sample.ntk[..., rows, columns])
 
@@ -254,9 +314,20 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     "fourth moments of units": lambda s, centre: _same_and_different(s.outputs**2, s),
     "nngp": lambda s, centre: s.at_pairs(s.nngp),
     "ntk": lambda s, centre: _over_outputs(s.at_pairs(s.ntk)),
-    "inherited ntk": lambda s, centre: _over_outputs(_without_own_part(s)),
+    INHERITED: lambda s, centre: _over_outputs(_without_own_part(s)),
+    OWN: lambda s, centre: _over_outputs(s.at_pairs(s.own)),
+    f"squared spread of {OWN}": lambda s, centre: _squared_spread(s.at_pairs(s.own), centre),
     "squared spread of nngp": lambda s, centre: (s.at_pairs(s.nngp) - centre) ** 2,
-    "squared spread of ntk": _squared_spread,
+    "squared spread of ntk": lambda s, centre: _squared_spread(s.at_pairs(s.ntk), centre),
+    f"squared spread of {INHERITED}": lambda s, centre: _squared_spread(_without_own_part(s), centre),
+    "second moments of different units": lambda s, centre: _different_units(s.outputs, s),
+    "fourth moments of units at four inputs": _at_four_inputs,
+    "means of terms": lambda s, centre: np.mean(s.terms, axis=(1, 2)),
+    "second moments of terms": lambda s, centre: _over_units(_same_and_different(_terms(s), s), s),
+    "second moments of terms at single inputs": lambda s, centre: np.mean(s.terms**2, axis=(1, 2)),
+    "products of squares of terms": _squares_of_terms,
+    "second moments of weights in terms": _second_moments_of_weights,
+    "second moments of units without their terms": lambda s, centre: _same_and_different(_biases(s), s),
     "product of deviations of nngp and ntk": _joint_spread,
     COSINES: _cosines,
     CDF: _indicators,
@@ -330,7 +401,7 @@ def _samples(ensemble: Ensemble, x: FloatArray, names: str, seed: int, block: in
     numbers = sum(out * fed for out, fed in zip(shape.fan_out, shape.fan_in, strict=True))
     numbers += sum(shape.widths) * shape.outputs * len(x)
     size = max(_FEWEST, _PORTION // numbers)
-    if not any(name in names for name in ("units", "ntk", CONTROL_VARIATE)):
+    if not any(name in names for name in ("units", "terms", "ntk", OWN, CONTROL_VARIATE)):
         shape = replace(shape, outputs=1)  # drawn last, and nobody looks at them
     starts = range(0, ensemble.block_size, size)
     for start, own in zip(starts, key.spawn(len(starts)), strict=True):
@@ -375,9 +446,12 @@ def _with_weights(
     """Return what a portion of networks shows; the weights depend on the key alone, not on what is named."""
     functions = _functions(ensemble)
     parameters = sample_parameters(shape, size, np.random.Generator(np.random.Philox(key)))
-    outputs = nngp = ntk = every = _NOT_NEEDED
-    if "units" in names:
-        outputs = forward(shape, parameters, inputs, functions[0])[-1]
+    outputs = nngp = ntk = every = terms = _NOT_NEEDED
+    if any(name in names for name in ("units", "terms", OWN)):
+        *_, hidden, outputs = (_NOT_NEEDED, *forward(shape, parameters, inputs, functions[0]))
+    if "terms" in names:
+        scale = shape.sigma_w[-1] / np.sqrt(shape.fan_in[-1])
+        terms = scale * parameters.weights[-1][..., None] * functions[0][-1](hidden)[:, None]
     if CONTROL_VARIATE in names:
         kernels = sampled_kernels(shape, parameters, inputs, *functions)
         nngp, ntk, every = kernels.nngp, kernels.ntk, kernels.layers
@@ -385,7 +459,31 @@ def _with_weights(
         nngp, ntk = empirical_kernels(shape, parameters, inputs, *functions)
     elif "nngp" in names:
         nngp = empirical_nngp(shape, parameters, inputs, functions[0])
-    return Sample(outputs, nngp, ntk, _control(ensemble, x, names, every), np.tril_indices(len(x)))
+    own = _own_part(shape, parameters, functions[0][-1](hidden)) if OWN in names else _NOT_NEEDED
+    control = _control(ensemble, x, names, every)
+    return Sample(outputs, nngp, ntk, control, np.tril_indices(len(x)), parameters.weights[-1], terms, own)
+
+
+def _own_part(shape: NetworkShape, parameters: Parameters, fed: FloatArray) -> FloatArray:
+    """Return sums of products of derivatives of the first two outputs by their weights and biases.
+
+    Outputs are affine in these, so that differences for steps of 1 are derivatives; no formula for them is used.
+    """
+    weights, biases = (each[-1][:, :2].copy() for each in (parameters.weights, parameters.biases))
+    scale, of_bias = shape.sigma_w[-1] / np.sqrt(shape.fan_in[-1]), shape.sigma_b[-1]
+
+    def outputs() -> FloatArray:
+        return np.asarray(scale * np.matmul(weights, fed) + of_bias * biases[:, :, None])
+
+    start, differences = outputs(), []
+    for moved in (weights, biases):
+        for place in np.ndindex(moved.shape[1:]):
+            moved[:, *place] += 1.0
+            differences.append(outputs() - start)
+            moved[:, *place] -= 1.0
+    jacobian = np.stack(differences, axis=-1)
+    own: FloatArray = np.einsum("nkad,nmbd->nabkm", jacobian, jacobian, optimize=True)
+    return own
 
 
 def _control(ensemble: Ensemble, x: FloatArray, names: str, layers: FloatArray) -> FloatArray:

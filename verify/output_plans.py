@@ -21,7 +21,7 @@ from numeric.kernels import MLP
 from numeric.output_laws import cosine_covariance, cosine_means, excess_of_cdf
 from verify.ensembles import CDF, COSINES, Ensemble
 from verify.inputs import Inputs
-from verify.planning import ACTIVATIONS, SIGMA_B, SIGMA_W, Plan, at_pairs, network, plan_of_mean
+from verify.planning import ACTIVATIONS, SIGMA_B, SIGMA_W, Plan, at_pairs, network, networks_in_a_block, plan_of_mean
 from verify.statistics import bernstein_interval, distribution_interval
 
 FloatArray = NDArray[np.float64]
@@ -39,10 +39,11 @@ POINTS = np.array([-TAIL, -1.5, -PEAK, -0.3, 0.3, PEAK, 1.5, TAIL])
 """Points of distribution functions in standard deviations of the limit: extremes, and some between them (chosen)."""
 
 
-def _networks(activation: str) -> Ensemble:
-    width = WIDTHS[activation]
+def sixteen_outputs(activation: str, width: int | None = None) -> Ensemble:
+    """Return networks with one hidden layer, narrow if no width is given, and as many outputs as show more of it."""
+    width = width or WIDTHS[activation]
     name = f"one hidden layer, {activation}, width {width}, sixteen outputs"
-    return Ensemble(name, activation, (width,), 16, SIGMA_W, SIGMA_B, 4096)
+    return Ensemble(name, activation, (width,), 16, SIGMA_W, SIGMA_B, networks_in_a_block(width, 4096))
 
 
 def scales_of_outputs(net: MLP, inputs: Inputs) -> FloatArray:
@@ -62,7 +63,7 @@ def dependence(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, .
     """Return plans for the covariance of the cosines of two outputs at all pairs of inputs."""
     plans = []
     for activation in ACTIVATIONS:
-        net, ensemble = network(activation, 1), _networks(activation)
+        net, ensemble = network(activation, 1), sixteen_outputs(activation)
         (width,) = ensemble.widths
         frequencies = 1 / scales_of_outputs(net, inputs)
         means = cosine_means(net, inputs.x, width, frequencies)
@@ -97,7 +98,7 @@ def distribution(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan,
     """Return plans for the distribution function of an output at every input."""
     plans = []
     for activation in ACTIVATIONS:
-        net, ensemble = network(activation, 1), _networks(activation)
+        net, ensemble = network(activation, 1), sixteen_outputs(activation)
         (width,) = ensemble.widths
         points = np.multiply.outer(scales_of_outputs(net, inputs), POINTS)
 

@@ -14,6 +14,7 @@ from numeric.kernels import MLP
 from verify.deep_plans import coefficient, deep_ensemble, one_input
 from verify.ensembles import Statistic, moment_name
 from verify.inputs import Inputs
+from verify.layer_plans import PLANNERS as ON_A_LAYER
 from verify.output_plans import dependence, distribution
 from verify.planning import (
     ACTIVATIONS,
@@ -48,6 +49,10 @@ def plans_for(claim: Claim, inputs: Inputs, resolution: float, widest: int = DEE
         resolution: the smallest relative deviation that must not be confirmed.
         widest: up to which width convergence is followed.
     """
+    return tuple(plan for what in claim.as_observed() for plan in _plans(what, inputs, resolution, widest))
+
+
+def _plans(claim: Claim, inputs: Inputs, resolution: float, widest: int) -> tuple[Plan, ...]:
     planner = _PLANNERS.get(claim.observable) if claim.observable else None
     rates = rates_for(claim, inputs, widths_up_to(widest))
     return (*(planner(claim, inputs, resolution) if planner else ()), *rates, *laziness(claim, widest))
@@ -356,4 +361,5 @@ _PLANNERS: Mapping[Observable, Callable[[Claim, Inputs, float], tuple[Plan, ...]
     Observable.COEFFICIENT: coefficient,
     Observable.DEEP_KERNEL: _deep_kernel,
     Observable.DEEP_TANGENT_KERNEL: _deep_tangent,
+    **ON_A_LAYER,
 }

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derive.claim import Claim, Observable
-from numeric.finite_width import layer_two
+from derive.lecture.finite_width import moments_of
+from derive.lecture.tangent_steps import inherited
+from numeric.finite_width import law, layer_two
 from numeric.output_laws import cosine_covariance, cosine_means, excess_of_cdf
-from verify.deep_plans import coefficients, deep_ensemble
-from verify.ensembles import MEAN_COSINES, NORMAL_EXCESS, PROJECTED_BIAS, Ensemble, Statistic, error_name
+from verify.deep_plans import FIXED, coefficients, deep_ensemble, half_fixed
+from verify.ensembles import INHERITED, MEAN_COSINES, NORMAL_EXCESS, PROJECTED_BIAS, Ensemble, Statistic, error_name
 from verify.inputs import Inputs
 from verify.output_plans import PEAK, scales_of_outputs
 from verify.planning import (
@@ -61,6 +63,9 @@ _BY_OBSERVABLE: Mapping[Observable, _Study] = {
     Observable.OUTPUT_LAW: _Study("distance"),
     Observable.DEEP_KERNEL: _Study("nngp", 2),
     Observable.DEEP_TANGENT_KERNEL: _Study("ntk", 2),
+    Observable.INHERITED_RATE: _Study(INHERITED),
+    Observable.CROSS_RATE: _Study("ntk between outputs"),
+    Observable.REVERSED_LIMITS: _Study("first width fixed", 2),
 }
 _BY_COEFFICIENT: Mapping[str, _Study] = {
     "cross_variance": _Study("ntk between outputs", 2),
@@ -93,8 +98,12 @@ def _plan(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: 
     what, rate = followed.what, followed.rate
     ensemble: Callable[[str, int], Ensemble] = one_hidden if study.hidden_layers == 1 else deep_ensemble
     depth = "one hidden layer" if study.hidden_layers == 1 else "two hidden layers"
-    wrong = {"it does not shrink": 0.0} | {
-        f"it shrinks like N^{other:g}": other for other in (-1.0, RATE) if other != rate
+    if study.kernel == "first width fixed":
+        ensemble, depth = half_fixed, f"{depth}, the first of width {FIXED}"
+    wrong = {
+        "it does not shrink" if other == 0 else f"it shrinks like N^{other:g}": other
+        for other in (0.0, -1.0, RATE)
+        if other != rate
     }
     return Plan(
         claim.id,
@@ -113,7 +122,7 @@ def _plan(claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: 
         rate,
         followed.predicted,
         EXACT if study.hidden_layers == 1 else LEADING,
-        power=2.0 if rate == RATE else 1.0,
+        power=1.0 if rate == -1.0 else 2.0,
     )
 
 
@@ -126,8 +135,9 @@ def _fluctuation(claim: Claim, study: _Study, activation: str, inputs: Inputs, w
     net = network(activation, study.hidden_layers)
     stated = {claim.slot: expression(claim.statement())} if claim.slot in ("kernel", "tangent") else {}
     nngp, ntk = (np.asarray(kernel) for kernel in net.with_recursion(**stated).kernels(inputs.x))
-    scale = scale_of(nngp if study.kernel == "nngp" else ntk, inputs)
-    centre = {"nngp": nngp, "ntk": ntk}.get(study.kernel, np.zeros_like(ntk))[inputs.pairs]
+    kernels = {"nngp": nngp, "ntk": ntk, INHERITED: ntk - nngp}
+    scale = scale_of(kernels.get(study.kernel, ntk), inputs)
+    centre = kernels.get(study.kernel, np.zeros_like(ntk))[inputs.pairs]
     size = float(np.sqrt(np.mean(_variances(study, activation, inputs)[inputs.pairs] / scale**2)))
     statistic = _statistic(error_name(study.kernel), np.stack([centre, scale]))
     predicted = tuple(size * float(width) ** RATE for width in widths)
@@ -171,17 +181,30 @@ def _distance(claim: Claim, study: _Study, activation: str, inputs: Inputs, widt
     )
 
 
+def _first_width_fixed(
+    claim: Claim, study: _Study, activation: str, inputs: Inputs, widths: tuple[int, ...]
+) -> _Followed:
+    """Return the root mean square error of the NNGP kernel where only the second width grows: it stays."""
+    kernel = np.asarray(network(activation, 2).nngp(inputs.x))
+    centre = np.stack([kernel[inputs.pairs], scale_of(kernel, inputs)])
+    return _Followed("root mean square error", 0.0, (_statistic(error_name("nngp"), centre),) * len(widths), ())
+
+
 _AVERAGED = "; the last layer averaged out, as outputs are normal given the kernel"
 _FOLLOWED: Mapping[str, Callable[[Claim, _Study, str, Inputs, tuple[int, ...]], _Followed]] = {
     "bias": _bias,
     "cosines": _dependence,
     "distance": _distance,
+    "first width fixed": _first_width_fixed,
 }
 
 
 def _variances(study: _Study, activation: str, inputs: Inputs) -> FloatArray:
     """Return N times the variances of a kernel: at every N for one hidden layer, else what it tends to."""
     net = network(activation, study.hidden_layers)
+    if study.kernel == INHERITED:
+        first, second = (law(net, inputs.x, 1, expression(m.rhs), True) for m in moments_of(inherited()))
+        return np.asarray(second - first**2)
     laws = layer_two(net, inputs.x, 1) if study.hidden_layers == 1 else coefficients(net, inputs)
     names = {"nngp": "nngp_variance", "ntk": "tangent_variance", "ntk between outputs": "cross_variance"}
     return np.asarray(getattr(laws, names[study.kernel]))

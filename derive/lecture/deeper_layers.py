@@ -15,14 +15,16 @@ from functools import cache
 import sympy as sp
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Printed, Stated, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.laws import GaussianProcess
 from derive.lecture import deeper_layer_exhibits as shown
+from derive.lecture.finite_width import output_moments_statement
 from derive.lecture.networks import DEEPER_LAYER, X, Y
 from derive.lecture.nngp import (
     as_processes,
     conditional_law,
+    empirical_statement,
     first_kernel_statement,
     kernel_mutants,
     kernel_statement,
@@ -176,11 +178,34 @@ def limit_mutants() -> tuple[Mutant, ...]:
     return as_processes((*kernel_mutants(statement), layer_off_by_one(), shared_bias(statement), subtracted))
 
 
-def conditional_statement(factor: sp.Expr = SCALE**2) -> Expression:
-    """Return ``(sigma_b^2 + sigma_w^2/N_l sum_j phi_j phi'_j) delta``, the empirical kernel."""
-    products = total(J, phi(J, X) * phi(J, Y))
-    statement: Expression = sigma_b**2 * delta(K, M) + factor * (products * delta(K, M))
+def independence_mutants() -> tuple[Mutant, ...]:
+    """Return laws of a layer in the limit whose units are not independent."""
+    return as_processes(
+        (
+            shared_bias(kernel_statement()),
+            Mutant("all units are one", mutations.without_deltas(kernel_statement())),
+        )
+    )
+
+
+def _independent_units() -> tuple[Observed, ...]:
+    """Return what the units of the second layer, below the third, show: in the limit they are independent."""
+    return (Observed(Observable.LIMIT_LAW, lambda: GaussianProcess(kernel_statement()), independence_mutants),)
+
+
+def _squares_of_terms(factor: sp.Expr | int = 1) -> Expression:
+    """Return the mean product of squares of two terms at two inputs, which is that of their second moments."""
+    statement: Expression = (factor * SCALE**4) * (product_of_activations(X, X) * product_of_activations(Y, Y))
     return statement
+
+
+def _mutants_of_squares() -> tuple[Mutant, ...]:
+    fourth = mean(phi(FIRST, X) * phi(FIRST, X) * phi(FIRST, Y) * phi(FIRST, Y))
+    return (
+        Mutant("all terms have the same weight", _squares_of_terms(3)),
+        Mutant("all terms have the same unit", SCALE**4 * fourth),
+        Mutant("all terms are one", 3 * SCALE**4 * fourth),
+    )
 
 
 SEQUENTIAL = (
@@ -242,6 +267,7 @@ CLAIMS = (
             ),
             Mutant("equal units are meant too", kernel_statement()),
         ),
+        observable=Observable.DIFFERENT_UNITS,
         exhibits=shown.uncorrelated,
     ),
     Claim(
@@ -259,6 +285,7 @@ CLAIMS = (
                 Mutant("all units are one", mutations.without_deltas(first_kernel_statement())),
             )
         ),
+        observable=Observable.FIRST_LAYER_LAW,
         exhibits=shown.squares_in_the_first_layer,
         rests_on=("eq17",),
     ),
@@ -276,6 +303,7 @@ CLAIMS = (
         ),
         statement=lambda: Formula(r"z^{l-1}_{j} \sim \mathcal{GP}(0, K^{l-1})\; \mathrm{iid}"),
         mutants=tuple,
+        observed=_independent_units,
         exhibits=shown.hypothesis,
     ),
     Claim(
@@ -289,6 +317,7 @@ CLAIMS = (
         statement=lambda: GaussianProcess(kernel_statement()),
         mutants=limit_mutants,
         unstated=(SEQUENTIAL,),
+        observable=Observable.LIMIT_LAW,
         exhibits=lambda: shown.second_moment_of_relu(with_bias=True),
         rests_on=("nngp.kernel-limit",),
         printed=Printed(
@@ -306,13 +335,9 @@ CLAIMS = (
         status=Status.WRONG,
         theorem=limit_law,
         statement=lambda: GaussianProcess(kernel_statement()),
-        mutants=lambda: as_processes(
-            (
-                shared_bias(kernel_statement()),
-                Mutant("all units are one", mutations.without_deltas(kernel_statement())),
-            )
-        ),
+        mutants=independence_mutants,
         unstated=(SEQUENTIAL,),
+        observable=Observable.LIMIT_LAW,
         exhibits=shown.dependence,
         rests_on=("nngp.kernel-limit",),
         printed=Printed(
@@ -336,6 +361,7 @@ CLAIMS = (
         ),
         statement=lambda: Formula(r"z^{l-1}_{k} \perp z^{l-1}_{k'},\quad k \ne k'"),
         mutants=tuple,
+        observed=_independent_units,
         exhibits=shown.lower_layer,
     ),
     Claim(
@@ -352,6 +378,7 @@ CLAIMS = (
             Mutant("it is the second moment", summand_statement(X, X)),
         ),
         unstated=("E|φ(z_1^{l-1}(x))| is finite",),
+        observable=Observable.TERM_MEANS,
     ),
     Claim(
         id="eq25",
@@ -363,6 +390,7 @@ CLAIMS = (
         theorem=lambda: summand_covariance(X, X),
         statement=lambda: summand_statement(X, X),
         mutants=lambda: summand_mutants(X, X),
+        observable=Observable.TERM_VARIANCES,
         exhibits=shown.summand,
         printed=Printed(
             latex=r"\frac{1}{N_{l}}\, \mathrm{Var}\left[\phi(z^{l-1}_{1}(x))\right]",
@@ -384,6 +412,7 @@ CLAIMS = (
         ),
         statement=lambda: Formula(r"\mathbb{E}\left[\phi(z^{l-1}_{1}(x))^{2}\right] < \infty"),
         mutants=tuple,
+        unsampled="a condition on the activation, on which a Gaussian mean decides",
         exhibits=shown.growth,
     ),
     Claim(
@@ -400,6 +429,7 @@ CLAIMS = (
         ),
         statement=lambda: Formula(r"W^{l}_{k j}\, \phi(z^{l-1}_{j}),\; j = 1, \dots, N_{l},\; \mathrm{iid}"),
         mutants=tuple,
+        observed=lambda: (Observed(Observable.TERM_SQUARES, _squares_of_terms, _mutants_of_squares),),
         exhibits=shown.summands,
     ),
     Claim(
@@ -413,6 +443,7 @@ CLAIMS = (
         statement=lambda: GaussianProcess(sums_statement()),
         mutants=lambda: as_processes(sums_mutants()),
         unstated=(SEQUENTIAL,),
+        observable=Observable.LIMIT_LAW_OF_SUMS,
         exhibits=shown.second_moment_of_relu,
         rests_on=("nngp.unit-covariance",),
         printed=Printed(
@@ -429,15 +460,25 @@ CLAIMS = (
         kind=Kind.REMARK,
         status=Status.ASSUMPTION,
         theorem=conditional_law,
-        statement=lambda: GaussianProcess(conditional_statement()),
+        statement=lambda: GaussianProcess(empirical_statement()),
         mutants=lambda: as_processes(
             (
                 Mutant("it is its mean, as in the limit", kernel_statement()),
-                Mutant("1/√N_l stands for 1/N_l", conditional_statement(sigma_w**2 / sp.sqrt(width(layer)))),
-                Mutant("units share one bias", mutations.without_deltas(conditional_statement(), mutations.is_bias)),
+                Mutant("1/√N_l stands for 1/N_l", empirical_statement(sigma_w**2 / sp.sqrt(width(layer)))),
+                Mutant("units share one bias", mutations.without_deltas(empirical_statement(), mutations.is_bias)),
             )
         ),
         unstated=("the layer below is given; without that the law is a mixture, which is not normal",),
+        observed=lambda: (
+            Observed(
+                Observable.OUTPUT_MOMENTS,
+                output_moments_statement,
+                lambda: (
+                    Mutant("it is its mean, as in the limit", output_moments_statement(sp.oo)),
+                    Mutant("the variance of the kernel falls like N⁻²", output_moments_statement(width(layer) ** 2)),
+                ),
+            ),
+        ),
         exhibits=shown.kurtosis,
     ),
 )

@@ -7,10 +7,12 @@ from typing import Any
 
 import sympy as sp
 
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
+from derive import mutations
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.lecture import ensemble_exhibits, linearized, ntk, trained_ensembles
 from derive.lecture.linearized import DESCENT, THETA_XX
+from derive.lecture.nngp import kernel_statement
 from derive.lecture.trained_ensembles import DESCENT_LIMIT, feature_kernel, prior, theta
 from derive.lecture.training import F0, F0_TEST, Y
 from derive.lecture.training import kernel as kernel_between
@@ -159,6 +161,32 @@ def _limit_kernel(factor: sp.Expr | int = 1, head: str = "Theta_inf", same: bool
     return statement * delta(k, m) if same else statement
 
 
+def trained_mean_mutants() -> tuple[Mutant, ...]:
+    """Return wrong variants of the mean of trained networks that a thousand networks tell apart."""
+    kernels = {"K stands for Θ in one place": prior(TEST, TRAINING), "Θ̂ of one network stands for Θ": THETA_XX}
+    return (
+        Mutant("there is a 2 in the exponent", mean_statement(flow(2))),
+        Mutant("there is a ½ in the exponent", mean_statement(flow(_HALF))),
+        Mutant("the correction has the wrong sign", -1 * mean_statement(flow())),
+        *(Mutant(name, mean_statement(flow(), kernel)) for name, kernel in kernels.items()),
+    )
+
+
+def trained_covariance_mutants() -> tuple[Mutant, ...]:
+    """Return the same for their covariance."""
+    right, theta_inside = flow(), function_of_theta(eigenvalue, eigenvalue)
+    return (
+        Mutant("there is a 2 in the exponent of one factor", covariance_statement(right, flow(2))),
+        Mutant("there is a ½ in the exponent", covariance_statement(flow(_HALF))),
+        Mutant("one cross term twice, the other not at all", covariance_statement(right, cross=(-2, 0))),
+        Mutant("the cross terms have the wrong sign", covariance_statement(right, cross=(1, 1))),
+        Mutant("the cross terms are dropped", covariance_statement(right, cross=(0, 0))),
+        Mutant("Θ stands for K on the training set", covariance_statement(right, inner=theta_inside)),
+        Mutant("K stands for Θ in one place", covariance_statement(right, kernel=prior(TEST, TRAINING))),
+        Mutant("Θ̂ of one network stands for Θ in one place", covariance_statement(right, kernel=THETA_XX)),
+    )
+
+
 _WIDE = "all hidden widths tend to infinity before training begins; the training set is fixed"
 
 CLAIMS = (
@@ -219,6 +247,7 @@ CLAIMS = (
             "side, since reversing the last layer changes the sign of f₀ and leaves the kernel",
             why="a mean is a number, but the kernel on the right is that of one random network",
         ),
+        observed=lambda: (Observed(Observable.TRAINED_MEAN, lambda: mean_statement(flow()), trained_mean_mutants),),
         exhibits=ensemble_exhibits.mean_over_initialization,
         unstated=(_WIDE,),
     ),
@@ -235,6 +264,17 @@ CLAIMS = (
             Mutant("Θ stands for K", same_output * word(kernel_between("Theta_inf", r"\Theta", TEST, OTHER))),
             Mutant("different outputs are correlated", word(feature_kernel(TEST, OTHER))),
             Mutant("2 % too large", sp.Rational(51, 50) * same_output * word(feature_kernel(TEST, OTHER))),
+        ),
+        observed=lambda: (
+            Observed(
+                Observable.UNIT_COVARIANCE,
+                kernel_statement,
+                lambda: (
+                    Mutant("different outputs are correlated", mutations.without_deltas(kernel_statement())),
+                    Mutant("2 % too large", mutations.scaled(kernel_statement())),
+                ),
+                slot="kernel",
+            ),
         ),
         exhibits=ensemble_exhibits.second_moments,
         unstated=(
@@ -258,6 +298,7 @@ CLAIMS = (
             Mutant("2 % too large", _limit_kernel(sp.Rational(51, 50))),
         ),
         rests_on=("eq36", "nngp.kernel-limit"),
+        observed=ntk.observed_limit,
         exhibits=ensemble_exhibits.shrinking_variance,
         unstated=(
             "n is the width of all hidden layers, not the number of training inputs, which is fixed",
@@ -275,6 +316,9 @@ CLAIMS = (
         mutants=lambda: (
             *_covariance_mutants(flow),
             Mutant("Θ̂ of one network stands for Θ in one place", covariance_statement(flow(), kernel=THETA_XX)),
+        ),
+        observed=lambda: (
+            Observed(Observable.TRAINED_COVARIANCE, lambda: covariance_statement(flow()), trained_covariance_mutants),
         ),
         exhibits=ensemble_exhibits.four_terms,
         rests_on=("sec5.2-moments", "sec5.2-limits"),

@@ -64,6 +64,20 @@ def _evaluated(theorem: Theorem) -> Theorem:
 
 
 @cache
+def moments_of(side: Expression) -> tuple[Theorem, Theorem]:
+    """Return mean and mean square of a right side that is random: over the weights and the units of the layer below.
+
+    Tangent kernels of the layer below are deterministic and diagonal, as at l = 2.
+    """
+    if any(mutations.has_atom("Theta")(factors, coefficient) for _, factors, coefficient in side):
+        below = reflexivity(side, DEEPER_LAYER).by(hypothesis, _diagonal_below()).by(collapse)
+        assert isinstance(below.rhs, Expression)  # rewriting one gives one
+        side = below.rhs
+    first, second = (_evaluated(reflexivity(mean(of), DEEPER_LAYER)) for of in (side, side * side))
+    return first, second
+
+
+@cache
 def tangent_kernel() -> Theorem:
     """Return the empirical tangent kernel of a layer on a deterministic one: exact, for every network."""
     inherited = inherited_term_exact().by(hypothesis, _diagonal_below()).by(collapse)

@@ -10,7 +10,7 @@ from functools import cache
 import sympy as sp
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.laws import GaussianProcess
 from derive.lecture import first_layer_exhibits as shown
@@ -91,6 +91,28 @@ def _first_process_mutants() -> tuple[Mutant, ...]:
     return as_processes((*kernel_mutants(statement), shared_bias(statement)))
 
 
+def _first_kernel(of_weights: sp.Expr = sigma_w**2 / input_dimension, of_bias: sp.Expr = sigma_b**2) -> Expression:
+    statement: Expression = (of_bias * constant(1) + of_weights * atom("dot", at=(X, Y))) * delta(_A, _B)
+    return statement
+
+
+def _normal_unit() -> tuple[Observed, ...]:
+    """Return the law of the first layer, of which the variance is a part, with what the variance may be wrong by."""
+    return (
+        Observed(
+            Observable.FIRST_LAYER_LAW,
+            lambda: GaussianProcess(first_kernel_statement()),
+            lambda: as_processes(
+                (
+                    Mutant("there is no 1/N₁", _first_kernel(sigma_w**2)),
+                    Mutant("1/√N₁ stands for 1/N₁", _first_kernel(sigma_w**2 / sp.sqrt(input_dimension))),
+                    Mutant("σ_b stands for σ_b²", _first_kernel(of_bias=sigma_b)),
+                )
+            ),
+        ),
+    )
+
+
 _WIDTHS = "N_2, …, N_l all tend to infinity, here one after the other; not N_l alone"
 
 CLAIMS = (
@@ -110,6 +132,8 @@ CLAIMS = (
             if isinstance(m.statement, Expression)
         ),
         unstated=(_WIDTHS, "for a matrix of inputs σ_b² is added to every entry: σ_b² 1 1ᵀ", "σ_w = 1 as printed"),
+        observable=Observable.DEEP_KERNEL,
+        slot="kernel",
         exhibits=shown.recursion,
         rests_on=("eq18", "nngp.kernel-limit"),
     ),
@@ -127,6 +151,7 @@ CLAIMS = (
             Mutant("the covariance is 2 % too large", limit_process(factor=mutations.PERCENT_2)),
         ),
         unstated=(_WIDTHS, "at finite width only the first layer has independent units; others are uncorrelated"),
+        observable=Observable.LIMIT_LAW,
         exhibits=shown.squares_of_units,
         rests_on=("eq18", "nngp.kernel-limit"),
     ),
@@ -169,6 +194,18 @@ CLAIMS = (
             r"W^{l}_{k j}, b^{l}_{k} \sim \mathcal{N}(0, 1)"
         ),
         mutants=tuple,
+        observed=lambda: (
+            Observed(
+                Observable.FIRST_LAYER_LAW,
+                lambda: GaussianProcess(first_kernel_statement()),
+                lambda: as_processes(
+                    (
+                        Mutant("the scale is 1/N₁", _first_kernel(sigma_w**2 / input_dimension**2)),
+                        Mutant("σ_b² multiplies the bias", _first_kernel(of_bias=sigma_b**4)),
+                    )
+                ),
+            ),
+        ),
         exhibits=shown.two_forms,
     ),
     Claim(
@@ -214,6 +251,7 @@ CLAIMS = (
                 _off_diagonal((sigma_w**2 / input_dimension) * atom("dot", at=(X, Y))),
             ),
         ),
+        observable=Observable.DIFFERENT_FIRST_UNITS,
     ),
     Claim(
         id="eq15",
@@ -225,6 +263,7 @@ CLAIMS = (
         theorem=lambda: variance(X),
         statement=lambda: variance_statement(X),
         mutants=lambda: _variance_mutants(X, Y),
+        observed=_normal_unit,
         exhibits=lambda: shown.normal_unit(0),
         rests_on=("eq18",),
     ),
@@ -238,6 +277,7 @@ CLAIMS = (
         theorem=lambda: variance(Y),
         statement=lambda: variance_statement(Y),
         mutants=lambda: _variance_mutants(Y, X),
+        observed=_normal_unit,
         exhibits=lambda: shown.normal_unit(1),
         rests_on=("eq18",),
     ),
@@ -255,6 +295,13 @@ CLAIMS = (
             Mutant(
                 "σ_w² multiplies the bias too",
                 GaussianProcess(mutations.only_scaled(first_kernel_statement(), mutations.is_bias, sigma_w**2)),
+            ),
+        ),
+        observed=lambda: (
+            Observed(
+                Observable.FIRST_LAYER_AT_FOUR_INPUTS,
+                lambda: GaussianProcess(first_kernel_statement()),
+                _first_process_mutants,
             ),
         ),
         exhibits=shown.three_inputs,

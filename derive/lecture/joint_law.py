@@ -13,7 +13,7 @@ from functools import cache
 import sympy as sp
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Printed, Stated, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.laws import GaussianProcess
 from derive.lecture import deeper_layer_exhibits
@@ -89,6 +89,13 @@ def _below_in_itself() -> Mutant:
     return Mutant("both factors are at the same input", sigma_b**2 * constant(1) + sigma_w**2 * factors)
 
 
+def _process_mutants() -> tuple[Mutant, ...]:
+    return (
+        Mutant("all units are one", limit_process(with_delta=False)),
+        Mutant("the covariance is 2 % too small", limit_process(factor=sp.Rational(49, 50))),
+    )
+
+
 _EVERY = "the limit is one in law, of any finite number of inputs"
 _FROZEN_WHY = "with one weight in common the terms are not independent: the variance diverges unless E φ = 0"
 
@@ -109,6 +116,7 @@ CLAIMS = (
             )
         ),
         unstated=(SEQUENTIAL,),
+        observable=Observable.LIMIT_LAW,
         rests_on=("nngp.kernel-limit",),
         printed=Printed(
             latex=r"p(z^{l}_{k}(x), z^{l}_{k'}(x'))",
@@ -130,6 +138,7 @@ CLAIMS = (
             (*sums_mutants(), Mutant("all terms of a sum have the same weight", _frozen())),
         ),
         unstated=(SEQUENTIAL,),
+        observable=Observable.LIMIT_LAW_OF_SUMS,
         exhibits=shown.frozen_weight,
         rests_on=("nngp.unit-covariance",),
         printed=Printed(
@@ -166,6 +175,9 @@ CLAIMS = (
             Mutant("the constant is 2 % too large", mutations.scaled(diagonal_statement())),
         ),
         unstated=(SEQUENTIAL,),
+        observed=lambda: (
+            Observed(Observable.TERM_VARIANCES, lambda: summand_statement(X, X), lambda: summand_mutants(X, X)),
+        ),
         exhibits=shown.diagonal,
         printed=Printed(
             latex=r"\Sigma_{1 1} = \frac{1}{N_{l}}\, \mathrm{Var}\left[\phi(z^{l-1}_{1}(x))\right]",
@@ -183,6 +195,7 @@ CLAIMS = (
         theorem=lambda: summand_covariance(X, Y),
         statement=lambda: summand_statement(X, Y),
         mutants=lambda: (_weight_of_the_layer_below(), *summand_mutants(X, Y)[:2]),
+        observable=Observable.TERM_MOMENTS,
         exhibits=shown.weight_of_the_layer_below,
         printed=Printed(
             latex=r"\mathrm{Cov}\left[W^{l-1}_{k 1} \phi(z^{l-1}_{1}(x)), W^{l-1}_{k 1} \phi(z^{l-1}_{1}(x'))\right]",
@@ -200,6 +213,7 @@ CLAIMS = (
         theorem=lambda: summand_covariance(X, Y),
         statement=lambda: summand_statement(X, Y),
         mutants=lambda: summand_mutants(X, Y),
+        observable=Observable.TERM_MOMENTS,
         exhibits=shown.summand,
     ),
     Claim(
@@ -215,6 +229,7 @@ CLAIMS = (
             Mutant("σ_b stands for σ_b²", sigma_b * delta(K, M)),
             Mutant("all units share one bias", sigma_b**2 * constant(1)),
         ),
+        observable=Observable.BIASES,
         exhibits=shown.bias_in_every_entry,
     ),
     Claim(
@@ -228,6 +243,7 @@ CLAIMS = (
         statement=lambda: GaussianProcess(kernel_statement()),
         mutants=limit_mutants,
         unstated=(SEQUENTIAL,),
+        observable=Observable.LIMIT_LAW,
         exhibits=shown.frozen_weight,
         rests_on=("nngp.kernel-limit",),
         printed=Printed(
@@ -277,6 +293,7 @@ CLAIMS = (
             "the pair tends to the normal one in law; at finite width it has another",
             "covariances converge too: given iid units below they are exact at every width",
         ),
+        observable=Observable.MEAN_KERNEL,
         exhibits=shown.second_moment_at_finite_width,
     ),
     Claim(
@@ -288,11 +305,10 @@ CLAIMS = (
         status=Status.ASSUMPTION,
         theorem=nngp_recursion,
         statement=limit_process,
-        mutants=lambda: (
-            Mutant("all units are one", limit_process(with_delta=False)),
-            Mutant("the covariance is 2 % too small", limit_process(factor=sp.Rational(49, 50))),
-        ),
+        mutants=_process_mutants,
         unstated=(_EVERY, "at finite width a layer above the first is no Gaussian process"),
+        observable=Observable.LIMIT_LAW,
+        observed=lambda: (Observed(Observable.LIMIT_LAW_AT_FOUR_INPUTS, limit_process, _process_mutants),),
         exhibits=deeper_layer_exhibits.kurtosis,
         rests_on=("eq18", "nngp.kernel-limit"),
     ),

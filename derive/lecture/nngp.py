@@ -125,6 +125,16 @@ def kernel_statement() -> Expression:
     return statement
 
 
+def empirical_statement(scale: sp.Expr | None = None, bias: sp.Expr = sigma_b**2, head: str = "phi") -> Expression:
+    """Return ``(sigma_b^2 + sigma_w^2/N_l sum_j phi_j phi'_j) delta``: the empirical kernel, which is random."""
+    k, m = _units(layer)
+    j = Index("j", width(layer))
+    products = total(j, atom(head, j, at=(X,), layer=layer - 1) * atom(head, j, at=(Y,), layer=layer - 1))
+    factor = sigma_w**2 / width(layer) if scale is None else scale
+    statement: Expression = bias * delta(k, m) + factor * (products * delta(k, m))
+    return statement
+
+
 def _printed_middle_line() -> Expression:
     """Return the middle line of eq 17 as printed, averaged over b: the first input twice in the diagonal sum."""
     k, m = _units(1)

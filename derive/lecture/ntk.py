@@ -3,17 +3,26 @@
 Source: Jacot, Gabriel and Hongler 2018 (arXiv:1806.07572), theorem 1, with sequential limits.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import sympy as sp
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Status
 from derive.lecture import tangent_assembly_exhibits as shown
 from derive.lecture import tangent_exhibits as inherited_shown
 from derive.lecture.networks import DEEPER_LAYER, FIRST_LAYER, X, Y, tangent_hypothesis
-from derive.lecture.nngp import first_kernel_statement, kernel_mutants, nngp_recursion, shared_bias
-from derive.notation import layer, width
+from derive.lecture.nngp import (
+    empirical_statement,
+    first_kernel_statement,
+    kernel_mutants,
+    kernel_statement,
+    nngp_recursion,
+    shared_bias,
+)
+from derive.lecture.tangent_kernel_exhibits import recursion
+from derive.notation import layer, sigma_b, sigma_w, width
 from derive.rules import (
     abbreviate,
     by_theorem,
@@ -137,6 +146,7 @@ def _tangent_mutants() -> tuple[Mutant, ...]:
         Mutant("Kˡ⁻¹ stands for Θˡ⁻¹", _moved_below(statement, "K")),
         Mutant("the layer is off by one: Kˡ⁻¹ for Kˡ", inherited_statement() + _at("K", layer - 1) * _delta()),
         Mutant("φ stands for its derivative: Kˡ for K̇ˡ", squared * _delta()),
+        Mutant("Kˡ and K̇ˡ are swapped", (_at("Kdot") + _at("K") * _at("Theta_inf", layer - 1)) * _delta()),
     )
 
 
@@ -149,6 +159,45 @@ def _part_mutants(statement: Expression, other: Expression) -> tuple[Mutant, ...
         Mutant("the other part of the kernel", other),
         Mutant("all outputs share one kernel: the delta is dropped", mutations.without_deltas(statement)),
     )
+
+
+def _own_mutants() -> tuple[Mutant, ...]:
+    return (
+        Mutant("the products are divided by the layer's own width", empirical_statement(sigma_w**2 / width(layer + 1))),
+        Mutant("1/√N_l stands for 1/N_l", empirical_statement(sigma_w**2 / sp.sqrt(width(layer)))),
+        Mutant("σ_b stands for σ_b²", empirical_statement(bias=sigma_b)),
+        Mutant("the activation is differentiated", empirical_statement(head="dphi")),
+        Mutant("outputs are not told apart", mutations.without_deltas(empirical_statement())),
+        Mutant("it is Kˡ at finite width already", kernel_statement()),
+    )
+
+
+def tangent_step(mutants: Callable[[], tuple[Mutant, ...]]) -> Observed:
+    """Return the tangent kernel of the second layer for any outputs, whose mean is its limit at every width."""
+    return Observed(Observable.TANGENT_KERNEL, tangent_statement, mutants, slot="tangent")
+
+
+def matrix_mutants() -> tuple[Mutant, ...]:
+    """Return wrong limits of the tangent kernel, as a matrix of outputs."""
+    return (
+        Mutant("the delta is dropped", mutations.without_deltas(tangent_statement())),
+        Mutant("K stands for Θ", own_statement()),
+        Mutant("the layer is off by one", _at("Theta_inf", layer - 1) * _delta()),
+    )
+
+
+def observed_limit() -> tuple[Observed, ...]:
+    """Return what networks show of the limit: the matrix of the second layer, and the third layer along widths."""
+
+    def recursion_mutants() -> tuple[Mutant, ...]:
+        return tuple(
+            Mutant(m.name, scalar_of(m.statement)) for m in matrix_mutants()[1:] if isinstance(m.statement, Expression)
+        )
+
+    deep = Observed(
+        Observable.DEEP_TANGENT_KERNEL, lambda: scalar_of(tangent_statement()), recursion_mutants, slot="tangent"
+    )
+    return tangent_step(matrix_mutants), deep
 
 
 CLAIMS = (
@@ -167,18 +216,17 @@ CLAIMS = (
     ),
     Claim(
         id="eq61",
-        title="The part of a layer's own parameters tends to Kˡ times the identity",
+        title="The part of a layer's own parameters is the empirical kernel times the identity, at every width",
         section="4.6.3",
         equation="61",
-        kind=Kind.LIMIT,
+        kind=Kind.FINITE_WIDTH,
         status=Status.WRONG,
-        theorem=own_term,
-        statement=own_statement,
-        mutants=lambda: _part_mutants(own_statement(), inherited_statement()),
-        observable=Observable.KERNEL,
-        rests_on=("nngp.kernel-limit",),
-        slot="kernel",
+        theorem=own_term_exact,
+        statement=empirical_statement,
+        mutants=_own_mutants,
+        observed=lambda: (Observed(Observable.OWN_PART, empirical_statement, _own_mutants),),
         exhibits=shown.own_part,
+        unstated=("it is random at finite width, with mean Kˡ at l = 2; ntk.own-part-limit has its limit",),
         printed=Printed(
             latex=r"\left(\frac{1}{N_{l}} \phi(z^{l}(x))^{\top} \phi(z^{l}(x')) + \sigma_{b}^{2}\right) \delta_{k k'}"
             r" \equiv K^{l} \delta_{k k'}",
@@ -186,6 +234,20 @@ CLAIMS = (
             "..., N_l grow, and is not Kˡ before",
             why="three slips: the activations' layer, an equality for a limit, and N_{l+1} products divided by N_l",
         ),
+    ),
+    Claim(
+        id="ntk.own-part-limit",
+        title="The part of a layer's own parameters tends to Kˡ times the identity",
+        section="4.6.3",
+        equation="61",
+        kind=Kind.LIMIT,
+        status=Status.ASSUMPTION,
+        theorem=own_term,
+        statement=own_statement,
+        mutants=lambda: _part_mutants(own_statement(), inherited_statement()),
+        observable=Observable.KERNEL,
+        rests_on=("eq61", "nngp.kernel-limit"),
+        slot="kernel",
     ),
     Claim(
         id="eq53",
@@ -220,7 +282,7 @@ CLAIMS = (
         statement=tangent_statement,
         mutants=_tangent_mutants,
         observable=Observable.TANGENT_KERNEL,
-        rests_on=("eq61", "eq53"),
+        rests_on=("ntk.own-part-limit", "eq53"),
         slot="tangent",
         exhibits=shown.step,
         printed=Printed(
@@ -245,6 +307,7 @@ CLAIMS = (
             Mutant(m.name, scalar_of(m.statement)) for m in _tangent_mutants() if isinstance(m.statement, Expression)
         ),
         observable=Observable.DEEP_TANGENT_KERNEL,
+        exhibits=recursion,
         rests_on=("eq40", "eq62", "eq34"),
         slot="tangent",
     ),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from functools import cache
 
+import sympy as sp
+
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.lecture import ntk
 from derive.lecture import tangent_assembly_exhibits as shown
 from derive.lecture.networks import DEEPER_LAYER, X, Y
-from derive.lecture.nngp import first_kernel_statement, kernel_mutants, shared_bias
+from derive.lecture.nngp import empirical_statement, first_kernel_statement, kernel_mutants, shared_bias
 from derive.lecture.tangent_kernel_exhibits import reversed_order
 from derive.lecture.tangent_steps import J, K, M, part
-from derive.notation import layer, width
+from derive.notation import input_dimension, layer, sigma_b, sigma_w, width
 from derive.rules import unfold
 from derive.rules.inference import scalar_of
-from derive.terms import Atom, Expression, Index, atom, partial, total
+from derive.terms import Atom, Expression, Index, atom, delta, partial, total
 from derive.theorem import Theorem, reflexivity
 
 _I = Index("i", width(layer + 1))
@@ -45,6 +47,13 @@ def _recursion_mutants() -> tuple[Mutant, ...]:
         Mutant("the inherited term is dropped", scalar_of(ntk.own_statement())),
         Mutant("the whole is 2 % too large", scalar_of(mutations.scaled(statement))),
     )
+
+
+def _inherited_from_inputs() -> Expression:
+    k, m = (Index(name, width(2)) for name in ("k", "k'"))
+    below = (1 / input_dimension) * atom("dot", at=(X, Y))
+    wrong: Expression = sigma_w**2 * (below * delta(k, m))
+    return wrong
 
 
 CLAIMS = (
@@ -84,6 +93,16 @@ CLAIMS = (
             Mutant("the biases count twice", _own_statement(biases=2)),
             Mutant("both units are at one input", _own_statement(second=X)),
         ),
+        observed=lambda: (
+            Observed(
+                Observable.OWN_PART,
+                empirical_statement,
+                lambda: (
+                    Mutant("the biases are left out", empirical_statement(bias=sp.S.Zero)),
+                    Mutant("the biases count twice", empirical_statement(bias=2 * sigma_b**2)),
+                ),
+            ),
+        ),
     ),
     Claim(
         id="eq60",
@@ -111,6 +130,7 @@ CLAIMS = (
         stated=Stated("a remark on references and limits"),
         statement=lambda: Formula(r"N_{2}, \dots, N_{l} \to \infty,\qquad \text{eq 41} \Rightarrow \text{eq 42}"),
         mutants=tuple,
+        unsampled="a remark on references; eq 42 is sampled",
         exhibits=shown.widths,
         rests_on=("eq62",),
         printed=Printed(
@@ -150,6 +170,20 @@ CLAIMS = (
         ),
         statement=lambda: Formula(r"\Theta^{0} = 0 \;\Rightarrow\; \Theta^{1} = K^{1}"),
         mutants=tuple,
+        observed=lambda: (
+            Observed(
+                Observable.FIRST_LAYER_TANGENT,
+                first_kernel_statement,
+                lambda: (
+                    Mutant(
+                        "φ' is 1 and Θ⁰ is K⁰: K¹ and an inherited part",
+                        first_kernel_statement() + _inherited_from_inputs(),
+                    ),
+                    Mutant("the delta is dropped", mutations.without_deltas(first_kernel_statement())),
+                ),
+                slot="first_tangent",
+            ),
+        ),
         exhibits=shown.no_parameters_below,
         rests_on=("eq60",),
         printed=Printed(
@@ -176,6 +210,7 @@ CLAIMS = (
         ),
         statement=lambda: Formula(r"\lim_{N_{l} \to \infty} \cdots \lim_{N_{2} \to \infty} \hat\Theta^{l}"),
         mutants=tuple,
+        observed=lambda: (Observed(Observable.REVERSED_LIMITS, ntk.tangent_statement, tuple),),
         exhibits=reversed_order,
         rests_on=("eq36",),
     ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Printed, Stated, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.lecture import tangent_exhibits as shown
 from derive.lecture import tangent_kernel_exhibits as kernels
 from derive.lecture import tangent_steps as steps
+from derive.lecture.ntk import inherited_statement, tangent_step
 from derive.lecture.tangent_steps import K, M
 from derive.notation import layer, sigma_b, sigma_w, width
 from derive.terms import constant, delta
@@ -27,6 +28,19 @@ CLAIMS = (
             Mutant("2 % too large", mutations.scaled(steps.limit_statement())),
             Mutant("σ_w stands for σ_w²", mutations.scaled(steps.limit_statement(), 1 / sigma_w)),
         ),
+        observed=lambda: (
+            Observed(
+                Observable.INHERITED_TANGENT_KERNEL,
+                inherited_statement,
+                lambda: (
+                    Mutant("2 % too large", mutations.scaled(inherited_statement())),
+                    Mutant("σ_w stands for σ_w²", mutations.scaled(inherited_statement(), 1 / sigma_w)),
+                    Mutant("different outputs are not told apart", mutations.without_deltas(inherited_statement())),
+                ),
+                slot="tangent",
+            ),
+            Observed(Observable.INHERITED_RATE, steps.limit_statement, tuple),
+        ),
         exhibits=shown.average_is_random,
         rests_on=("eq52",),
         unstated=("the summands are independent at l = 2, and beyond once the layers below are at their limit",),
@@ -45,6 +59,7 @@ CLAIMS = (
             Mutant("1 for two outputs too", constant(1)),
             Mutant("0 for one output too", constant(0)),
         ),
+        observable=Observable.WEIGHTS,
     ),
     Claim(
         id="eq55",
@@ -60,6 +75,18 @@ CLAIMS = (
             r" \dot\phi(z_{j}^{l-1}(x'))"
         ),
         mutants=tuple,
+        observed=lambda: (
+            Observed(
+                Observable.INHERITED_PART,
+                steps.inherited,
+                lambda: (
+                    Mutant("φ stands for its derivative", steps.average_statement("phi") * steps.below()),
+                    Mutant("σ_w stands for σ_w²", mutations.scaled(steps.inherited(), 1 / sigma_w)),
+                    Mutant("it is its mean", steps.limit_statement() * steps.below()),
+                    Mutant("it is its mean over the weights", steps.given_statement() * steps.below()),
+                ),
+            ),
+        ),
         exhibits=shown.averaged_over_weights,
     ),
     Claim(
@@ -75,6 +102,18 @@ CLAIMS = (
             Mutant("σ_b² is kept", steps.given_statement(bias=sigma_b**2)),
             Mutant("φ stands for its derivative", steps.given_statement(head="phi")),
             Mutant("all outputs share one kernel", mutations.without_deltas(steps.given_statement())),
+        ),
+        observed=lambda: (
+            Observed(
+                Observable.INHERITED_TANGENT_KERNEL,
+                inherited_statement,
+                lambda: (
+                    Mutant("σ_b² is kept", inherited_statement() + sigma_b**2 * (steps.below() * delta(K, M))),
+                    Mutant("φ stands for its derivative", (steps.mean_statement("phi") * steps.below()) * delta(K, M)),
+                    Mutant("all outputs share one kernel", mutations.without_deltas(inherited_statement())),
+                ),
+                slot="tangent",
+            ),
         ),
         rests_on=("eq54", "eq55"),
         unstated=(
@@ -130,6 +169,7 @@ CLAIMS = (
         stated=Stated("a remark on what eqs 57 and 58 depend on"),
         statement=lambda: Formula(r"K^{l} = F(K^{l-1}),\qquad \dot{K}^{l} = G(K^{l-1})"),
         mutants=tuple,
+        unsampled="a remark on what two functions depend on",
         exhibits=kernels.one_argument,
         rests_on=("eq57", "eq58"),
     ),
@@ -146,6 +186,14 @@ CLAIMS = (
             r"\Theta_{k k'}^{l} \to \left(K^{l} + \dot{K}^{l} \Theta_{\infty}^{l-1}\right) \delta_{k k'}"
         ),
         mutants=tuple,
+        observed=lambda: (
+            tangent_step(
+                lambda: (
+                    Mutant("it is K̇ˡ, as printed", steps.mean_statement("dphi") * delta(K, M)),
+                    Mutant("the own part is dropped", inherited_statement()),
+                )
+            ),
+        ),
         exhibits=kernels.scalar,
         rests_on=("eq57", "eq58"),
         printed=Printed(

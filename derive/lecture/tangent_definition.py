@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
+from derive import mutations
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.lecture import ntk, tangent_steps
 from derive.lecture import tangent_definition_exhibits as shown
@@ -39,6 +40,7 @@ LIMIT = (
         theorem=ntk.ntk_recursion,
         statement=_limit_statement,
         mutants=_limit_mutants,
+        observed=ntk.observed_limit,
         exhibits=shown.limit,
         rests_on=("eq36",),
         printed=Printed(
@@ -59,6 +61,10 @@ LIMIT = (
         stated=Stated("what the identity in eq 36 says", ("exactly for the own part; the inherited one has mean 0",)),
         statement=lambda: Formula(r"\hat\Theta_{k k'}^{l} \to 0 \quad (k \neq k')"),
         mutants=tuple,
+        observed=lambda: (
+            ntk.tangent_step(lambda: ntk.matrix_mutants()[:1]),
+            Observed(Observable.CROSS_RATE, ntk.tangent_statement, tuple),
+        ),
         exhibits=shown.diagonal,
         rests_on=("eq36", "eq54"),
     ),
@@ -72,6 +78,7 @@ LIMIT = (
         theorem=ntk.ntk_recursion,
         statement=_limit_statement,
         mutants=_limit_mutants,
+        observed=ntk.observed_limit,
         exhibits=shown.two_units,
         rests_on=("eq36",),
         printed=Printed(
@@ -117,6 +124,7 @@ DEFINITIONS = (
         stated=Stated("a remark on a name"),
         statement=lambda: Formula(r"k(x,x') = \langle \nabla_{\theta} f(x), \nabla_{\theta} f(x') \rangle"),
         mutants=tuple,
+        unsampled="a remark on a name",
         exhibits=shown.features,
         rests_on=("eq37",),
     ),
@@ -177,6 +185,7 @@ DEFINITIONS = (
             r" + \sigma_{b}^{2}\right) I"
         ),
         mutants=tuple,
+        unsampled="an equality for every draw of the weights",
         exhibits=shown.parameterizations,
         rests_on=("eq38-nngp", "eq38"),
     ),
@@ -221,7 +230,16 @@ DEFINITIONS = (
             r"{\partial \theta^{l-1}} \to \Theta_{\infty}^{l-1} \delta_{k k'}"
         ),
         mutants=tuple,
-        exhibits=shown.two_units,
+        observed=lambda: (
+            Observed(
+                Observable.FIRST_LAYER_TANGENT,
+                first_kernel_statement,
+                lambda: (Mutant("the delta is dropped", mutations.without_deltas(first_kernel_statement())),),
+                slot="first_tangent",
+            ),
+            ntk.tangent_step(ntk.matrix_mutants),
+        ),
+        exhibits=shown.hypothesis,
         printed=Printed(
             latex=r"\frac{\partial z_{k}^{l-1}(x)}{\partial \theta^{l}} \cdot \frac{\partial z_{k}^{l-1}(x')}"
             r"{\partial \theta^{l}} \to \Theta_{\infty}^{l-1} \delta_{k k'}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import sympy as sp
@@ -179,6 +180,28 @@ def not_random() -> tuple[Exhibit, ...]:
                     (net.first_kernel() - SIGMA_B**2) * (net.weights(1) - net.weights(1, 1))[0, 0] * sp.eye(SIZES[1])
                 ),
             },
+        ),
+    )
+
+
+def hypothesis() -> tuple[Exhibit, ...]:
+    """Return eq 41 at the first layer, with the parameters of the next one too, and at the second for any N_3."""
+    spread = limit_of_outputs(4)
+    return (
+        *two_units(),
+        Exhibit(
+            setting=f"all parameters up to layer 1, {NETWORK}",
+            left=net.tangent(1, (1,)),
+            right=net.first_kernel() * sp.eye(SIZES[1]),
+            wrong={"parameters of the layer above alone": lambda: net.tangent(1, (2,))},
+            same={
+                "the parameters θˡ in place of θˡ⁻¹: no unit of layer l-1 depends on the rest": (
+                    lambda: net.tangent(1, (1, 2))
+                )
+            },
+        ),
+        replace(
+            spread, wrong={**spread.wrong, "N_l tends to infinity in place of N_{l-1}": lambda: sp.S.Zero}, printed=None
         ),
     )
 

@@ -7,11 +7,11 @@ from functools import cache
 import sympy as sp
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Printed, Stated, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.lecture import tangent_first_layer_exhibits as shown
 from derive.lecture.networks import FIRST_LAYER, X, Y
-from derive.lecture.nngp import shared_bias
+from derive.lecture.nngp import first_kernel_statement, shared_bias
 from derive.notation import input_dimension, sigma_b, sigma_w, width
 from derive.rules import collapse, differentiate, unfold
 from derive.terms import Atom, Expression, Index, atom, delta, partial, total
@@ -80,6 +80,20 @@ def _kernel_statement(weights: sp.Expr | int = 1, bias: sp.Expr = sigma_b**2, se
     return result
 
 
+def _observed_kernel() -> tuple[Observed, ...]:
+    """Return the tangent kernel that every network shows at its first layer, and what slips would make of it."""
+    statement = first_kernel_statement()
+    sums = (
+        Mutant("a squared delta counts twice", 2 * statement),
+        Mutant("the derivative by a bias is 1", statement + (1 - sigma_b**2) * delta(_K, _M)),
+        Mutant("all units share one kernel", mutations.without_deltas(statement)),
+        shared_bias(statement),
+    )
+    return (Observed(Observable.FIRST_LAYER_TANGENT, first_kernel_statement, lambda: sums, slot="first_tangent"),)
+
+
+_EVERY_DRAW = "an equality for every draw of the weights, in which no mean is taken"
+
 CLAIMS = (
     Claim(
         id="eq43",
@@ -117,6 +131,7 @@ CLAIMS = (
             Mutant("all rows have the derivative", mutations.without_deltas(_gradient_statement())),
             Mutant("the component is not that of the column", _ROOT * (delta(_I, _K) * _component(_Q))),
         ),
+        unsampled=_EVERY_DRAW,
         exhibits=shown.gradient,
         rests_on=("eq43",),
     ),
@@ -131,6 +146,7 @@ CLAIMS = (
         stated=Stated("eq 44 for two different rows"),
         statement=lambda: Formula(r"\frac{\partial z_{k}^{1}}{\partial W_{i j}^{1}} = 0 \quad (i \neq k)"),
         mutants=tuple,
+        unsampled=_EVERY_DRAW,
         exhibits=shown.only_own_row,
         rests_on=("eq44",),
     ),
@@ -147,6 +163,7 @@ CLAIMS = (
             Mutant("the scale is 1/d", _own_gradient_statement(sigma_w / input_dimension)),
             Mutant("σ_w is dropped", _own_gradient_statement(_ROOT / sigma_w)),
         ),
+        unsampled=_EVERY_DRAW,
         exhibits=shown.weight_part,
         rests_on=("eq44",),
         printed=Printed(
@@ -194,6 +211,7 @@ CLAIMS = (
             Mutant("both components are of one input", _kernel_statement(second=X)),
             shared_bias(_kernel_statement()),
         ),
+        observed=_observed_kernel,
         exhibits=shown.deltas,
         rests_on=("eq44",),
         printed=Printed(
@@ -213,6 +231,7 @@ CLAIMS = (
         stated=Stated("eqs 40 and 45 as a matrix"),
         statement=lambda: Formula(r"\hat\Theta^{1}(x,x') = K^{1}(x,x') \otimes I_{N_{2}}"),
         mutants=tuple,
+        observed=_observed_kernel,
         exhibits=shown.matrix,
         rests_on=("eq45",),
         printed=Printed(

@@ -103,6 +103,38 @@ def one_argument() -> tuple[Exhibit, ...]:
     )
 
 
+def recursion() -> tuple[Exhibit, ...]:
+    """Return the tangent kernel of three layers, as a sum over the layers and by the recursion.
+
+    The derivative kernels of the sum are derivatives of the kernel by the covariance (Price).
+    """
+    c = sp.Symbol("c", real=True)
+    first = _A, _B, _C
+    second = _kernel(_A, _A, _A), _kernel(_B, _B, _B), _kernel()
+    third = _kernel(second[2], second[0], second[1])
+    slopes = [sp.diff(_kernel(c, a, b), c).subs(c, at) for a, b, at in (first, second)]
+
+    def step(kernel: sp.Expr, derivative: sp.Expr, below: sp.Expr) -> sp.Expr:
+        return kernel + derivative * below
+
+    dots = [_derivative_kernel(at[2]) for at in (first, second)]
+    two = step(second[2], dots[0], first[2])
+    return (
+        Exhibit(
+            setting=f"three layers, {_SETTING} at the first",
+            left=third + slopes[1] * second[2] + slopes[1] * slopes[0] * first[2],
+            right=step(third, dots[1], two),
+            wrong={
+                "K̇ is taken one layer lower": lambda: step(third, dots[0], two),
+                "K and K̇ are swapped": lambda: step(dots[1], third, two),
+                "K is taken one layer lower": lambda: step(second[2], dots[1], two),
+                "K below stands for Θ below": lambda: step(third, dots[1], second[2]),
+                "the inherited part is dropped": lambda: third,
+            },
+        ),
+    )
+
+
 def relu_layer_two() -> tuple[sp.Rational, sp.Rational, sp.Rational]:
     """Return mean, variance, and variance between two outputs, times the width, of relu's tangent kernel at layer 2.
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from derive import mutations
-from derive.claim import Claim, Kind, Mutant, Printed, Stated, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Printed, Stated, Status
 from derive.exhibit import Formula
 from derive.lecture import tangent_exhibits as shown
 from derive.lecture import tangent_steps as steps
-from derive.lecture.ntk import inherited_term_exact
+from derive.lecture.ntk import inherited_statement, inherited_term_exact, own_statement, tangent_step
 from derive.lecture.tangent_steps import SQUARED, J
 from derive.notation import layer, sigma_w, width
 from derive.terms import delta
 
 _ON_A_LAYER_BELOW = ("l ≥ 3, or l = 2 with the input in place of the activations of layer 0",)
 _DIFFERENTIABLE = ("φ is differentiable at almost every pre-activation that occurs",)
+
+_EVERY_DRAW = "an equality for every draw of the weights, in which no mean is taken"
 
 CLAIMS = (
     Claim(
@@ -41,6 +43,15 @@ CLAIMS = (
             Mutant("only the layer's own parameters", steps.part("own")),
             Mutant("the parts are subtracted", steps.part("own") - steps.part("inherited")),
         ),
+        observed=lambda: (
+            tangent_step(
+                lambda: (
+                    Mutant("only the parameters below", inherited_statement()),
+                    Mutant("only the layer's own parameters", own_statement()),
+                    Mutant("the parts are subtracted", own_statement() - inherited_statement()),
+                )
+            ),
+        ),
         exhibits=shown.split,
         printed=Printed(
             latex=r"\hat\Theta^{l}_{k k'} = \sum_{d} \frac{\partial z_{k}^{l}(x)}{\partial \theta_{d}^{l-1}}"
@@ -64,6 +75,7 @@ CLAIMS = (
             r" + \sigma_{b} b_{k}^{l}"
         ),
         mutants=tuple,
+        unsampled=_EVERY_DRAW,
         exhibits=shown.two_layers,
         rests_on=("eq47",),
     ),
@@ -81,6 +93,7 @@ CLAIMS = (
             Mutant("the scale is 1/N", steps.chain_statement(scale=sigma_w / width(layer))),
             Mutant("σ_w² stands for σ_w", steps.chain_statement(scale=steps.ROOT * sigma_w)),
         ),
+        unsampled=_EVERY_DRAW,
         exhibits=shown.chain_rule,
         rests_on=("eq47",),
         unstated=_DIFFERENTIABLE,
@@ -99,6 +112,7 @@ CLAIMS = (
             Mutant("φ stands for its derivative", steps.product_statement(head="phi")),
             Mutant("2 % too large", mutations.scaled(steps.product_statement())),
         ),
+        unsampled=_EVERY_DRAW,
         rests_on=("eq50",),
         unstated=_DIFFERENTIABLE,
     ),
@@ -122,6 +136,7 @@ CLAIMS = (
             r" \mathbb{E}\left[u_{j, d} u_{j', d}\right] = 0"
         ),
         mutants=tuple,
+        unsampled="decided exactly, by going through all signs of three units",
         exhibits=shown.dependence,
         rests_on=("eq51",),
     ),
@@ -139,6 +154,7 @@ CLAIMS = (
             Mutant("the inputs of the derivatives are swapped", steps.double_sum(steps.kernel_below(), swapped=True)),
             Mutant("the scale is 1/N²", steps.double_sum(steps.kernel_below(), SQUARED / width(layer))),
         ),
+        observable=Observable.INHERITED_PART,
         exhibits=shown.inherited,
         rests_on=("eq51",),
         unstated=_DIFFERENTIABLE,
@@ -157,6 +173,7 @@ CLAIMS = (
             Mutant("K stands for Θ", steps.average_statement() * steps.below("K")),
             Mutant("the kernel below is missing", steps.average_statement()),
         ),
+        observable=Observable.INHERITED_PART,
         exhibits=shown.below_is_diagonal,
         rests_on=("eq52-exact",),
         unstated=("a limit of the widths up to N_{l-1}, while N_l is fixed; at l = 2 an equality",),

@@ -138,6 +138,11 @@ def below(head: str = "Theta_inf") -> Expression:
     return atom(head, at=(X, Y), layer=layer - 1)
 
 
+def inherited() -> Expression:
+    """Return the right side of eq 52: the average times the limit of the kernel below."""
+    return average_statement() * below()
+
+
 def kernel_below() -> Expression:
     """Return the empirical tangent kernel of two units of the layer below."""
     return atom("Theta", J, N, at=(X, Y), layer=layer - 1)

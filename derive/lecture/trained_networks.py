@@ -13,11 +13,14 @@ import sympy as sp
 
 from derive.claim import Cited, Claim, Kind, Mutant, Observable, Status
 from derive.laws import Order
-from derive.lecture.ensemble_claims import covariance_statement, flow, mean_statement
-from derive.lecture.linearized import THETA_XX
-from derive.lecture.trained_ensembles import prior
-from derive.notation import eigenvalue
-from derive.operators import TEST, TRAINING, Operator, function_of_theta
+from derive.lecture.ensemble_claims import (
+    covariance_statement,
+    flow,
+    mean_statement,
+    trained_covariance_mutants,
+    trained_mean_mutants,
+)
+from derive.operators import Operator
 from derive.terms import constant
 
 _LEE = "Lee et al. 2019 (arXiv:1902.06720), theorem 2.1"
@@ -127,30 +130,6 @@ def _ensemble(
     )
 
 
-def _mean_mutants() -> tuple[Mutant, ...]:
-    kernels = {"K stands for Θ in one place": prior(TEST, TRAINING), "Θ̂ of one network stands for Θ": THETA_XX}
-    return (
-        Mutant("there is a 2 in the exponent", mean_statement(flow(2))),
-        Mutant("there is a ½ in the exponent", mean_statement(flow(_HALF))),
-        Mutant("the correction has the wrong sign", -1 * mean_statement(flow())),
-        *(Mutant(name, mean_statement(flow(), kernel)) for name, kernel in kernels.items()),
-    )
-
-
-def _covariance_mutants() -> tuple[Mutant, ...]:
-    right, theta_inside = flow(), function_of_theta(eigenvalue, eigenvalue)
-    return (
-        Mutant("there is a 2 in the exponent of one factor", covariance_statement(right, flow(2))),
-        Mutant("there is a ½ in the exponent", covariance_statement(flow(_HALF))),
-        Mutant("one cross term twice, the other not at all", covariance_statement(right, cross=(-2, 0))),
-        Mutant("the cross terms have the wrong sign", covariance_statement(right, cross=(1, 1))),
-        Mutant("the cross terms are dropped", covariance_statement(right, cross=(0, 0))),
-        Mutant("Θ stands for K on the training set", covariance_statement(right, inner=theta_inside)),
-        Mutant("K stands for Θ in one place", covariance_statement(right, kernel=prior(TEST, TRAINING))),
-        Mutant("Θ̂ of one network stands for Θ in one place", covariance_statement(right, kernel=THETA_XX)),
-    )
-
-
 CLAIMS = (
     _bound(
         "eq81-f",
@@ -251,7 +230,7 @@ CLAIMS = (
         "Networks that are really trained have the mean of their infinitely wide linearization, at any finite time",
         r"\mathbb{E}\left[f_{t}(x)\right]",
         lambda: mean_statement(flow()),
-        _mean_mutants,
+        trained_mean_mutants,
         Observable.TRAINED_MEAN,
         "sec5.2-mean",
     ),
@@ -260,7 +239,7 @@ CLAIMS = (
         "Networks that are really trained have the covariance of their infinitely wide linearization",
         r"\mathrm{Cov}\left[f_{t}(x), f_{t}(x')\right]",
         lambda: covariance_statement(flow()),
-        _covariance_mutants,
+        trained_covariance_mutants,
         Observable.TRAINED_COVARIANCE,
         "sec5.2-var",
     ),

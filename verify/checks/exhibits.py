@@ -20,9 +20,9 @@ def exhibited(claim: Claim) -> CheckResult | None:
     if not exhibits:
         return None
     wrong = [found for exhibit in exhibits if (found := exhibit.disagreement())]
-    names = dict.fromkeys(name for exhibit in exhibits for name in exhibit.wrong)
+    names = dict.fromkeys(name for exhibit in exhibits for name in (*exhibit.wrong, *exhibit.same))
     mutants = tuple(_mutant(exhibits, name) for name in names)
-    survived = not mutants or not all(m.killed for m in mutants)
+    survived = not mutants or not all(m.killed or m.equivalent for m in mutants)
     open_verdict = Verdict.INCONCLUSIVE if survived else Verdict.CONFIRMED
     first = exhibits[0]
     return CheckResult(
@@ -44,6 +44,8 @@ def exhibited(claim: Claim) -> CheckResult | None:
 
 
 def _mutant(exhibits: Sequence[Exhibit], name: str) -> MutantResult:
+    if any(name in exhibit.same for exhibit in exhibits):
+        return MutantResult(name, False, equivalent=True, reason="it says the same, which was declared beforehand")
     reason = next((found for exhibit in exhibits if (found := exhibit.told_apart(name))), None)
     return MutantResult(name, reason is not None, reason=reason or "it agrees with the statement at all these numbers")
 

@@ -107,7 +107,7 @@ def _exponent(plan: Plan, moments: tuple[Moments, ...], level: float) -> tuple[I
     drawn for comparison. A mean that is not clearly positive has no logarithm, and that of few
     networks has no standard error to rely on: such widths are drawn and not fitted.
     """
-    widths = np.array([part.ensemble.widths[0] for part in plan.parts], dtype=float)
+    widths = np.array([part.ensemble.widths[-1] for part in plan.parts], dtype=float)
     means = np.array([m.mean[0] for m in moments])
     errors = np.array([np.sqrt(m.variance[0] / m.count) for m in moments])
     clear = (errors > 0) & (means > CLEAR * errors) & (np.array([m.count for m in moments]) >= FEWEST)

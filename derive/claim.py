@@ -89,7 +89,8 @@ _NOT_RANDOM: Mapping[Kind, str] = MappingProxyType(
     {
         Kind.DEFINITION: "a definition",
         Kind.ASSUMPTION: "an assumption",
-        Kind.IDENTITY: "an identity, in which nothing is random",
+        Kind.IDENTITY: "an identity, in which nothing is estimated",
+        Kind.REMARK: "a remark, in which nothing is random",
     }
 )
 """Kinds of statements that no sample decides, and why."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from derive.claim import Claim, Observable
 from derive.lecture.deeper_layers import K, M
-from derive.lecture.finite_width import moments_of
+from derive.lecture.moments import moments_of
 from derive.notation import sigma_b
 from derive.terms import Expression, Term, delta
 from numeric.finite_width import law
@@ -44,10 +44,11 @@ FloatArray = NDArray[np.float64]
 
 WIDE = 64
 """The larger width of the two that are combined; chosen: the narrow networks then have little weight."""
-FEW = 64
+FEW = 256
 """Narrow networks in a block; chosen: their mean then spreads no more than that of the wide ones."""
-FOURTH_MOMENTS = 2.5
-"""How much coarser fourth moments and spreads are resolved than means (chosen: they spread more)."""
+FOURTH_MOMENTS, SPREADS = 2.5, 5.0
+"""How much coarser fourth moments, and those in the limit and spreads, are resolved than means (chosen: they spread
+more, and what is nearer shows in means)."""
 _UNIT = "relative to sqrt(K(x,x) K(x',x'))"
 
 
@@ -210,7 +211,8 @@ def _limit(
         target = value(claim.statement())
         four = moments is _at_four_inputs
         scale = _scale_at_four_inputs(net.nngp(inputs.x)) if four else np.where(target > 0, target, 1.0)
-        mutants = tuple(PlannedMutant(m.name, (value(m.statement) - target) / scale) for m in claim.mutants())
+        planted = (PlannedMutant(m.name, (value(m.statement) - target) / scale) for m in claim.mutants())
+        mutants = tuple(m for m in planted if m.equivalent or m.largest >= SPREADS * resolution)
         statistic = Statistic(name, np.empty(0), target, scale)
         weights = -narrow / (WIDE - narrow), WIDE / (WIDE - narrow)
         parts = tuple(
@@ -226,9 +228,10 @@ def _limit(
                 equal_and_different(labels),
                 mutants,
                 0.0,
-                resolved(FOURTH_MOMENTS * resolution, mutants),
+                SPREADS * resolution,
                 _AT_FOUR_INPUTS if four else "relative to the moment itself",
-                "fourth moments are affine in 1/N: two widths combined have those of the limit, exactly"
+                "fourth moments are affine in 1/N: two widths combined have those of the limit, exactly; what is "
+                "nearer than the resolution shows in second moments"
                 + ("" if biased else "; units have biases too, whose variance is added"),
             )
         )
@@ -408,7 +411,7 @@ def _part(
         spread,
         lambda net, target: _or_one(target),
         labels,
-        FOURTH_MOMENTS * resolution,
+        SPREADS * resolution,
         "relative to the variance itself",
         centre,
     )
@@ -425,7 +428,7 @@ def _shared_out(mean: Plan, spread: Plan, resolution: float) -> tuple[Plan, Plan
         mutants = tuple(m for m in plan.mutants if (m.name in in_mean) == mine)
         return replace(plan, mutants=mutants, resolution=resolved(finest, mutants))
 
-    return part(mean, True, resolution), part(spread, False, FOURTH_MOMENTS * resolution)
+    return part(mean, True, resolution), part(spread, False, SPREADS * resolution)
 
 
 def own_part(claim: Claim, inputs: Inputs, resolution: float) -> tuple[Plan, ...]:

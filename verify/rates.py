@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derive.claim import Claim, Observable
-from derive.lecture.finite_width import moments_of
+from derive.lecture.moments import moments_of
 from derive.lecture.tangent_steps import inherited
 from numeric.finite_width import law, layer_two
 from numeric.output_laws import cosine_covariance, cosine_means, excess_of_cdf

@@ -187,6 +187,7 @@ class ClaimResult:
         assuming: assumptions of the lecture that it rests on, directly or not.
         not_derived: why there is nothing to derive, if there is not.
         unchecked: why nothing can check it, if nothing can.
+        unsampled: why no networks are sampled, if none are and it says so.
     """
 
     id: str
@@ -205,6 +206,7 @@ class ClaimResult:
     source: str | None = None
     not_derived: str | None = None
     unchecked: str | None = None
+    unsampled: str | None = None
     resting: tuple[str, ...] = field(default=())
     assuming: tuple[str, ...] = field(default=())
 
@@ -233,6 +235,7 @@ class ClaimResult:
             "status_as_printed": self.status_as_printed,
             "verdict": UNCHECKED if self.verdict is None else str(self.verdict),
             "unchecked": self.unchecked,
+            "unsampled": self.unsampled,
             "rests_on": list(self.rests_on),
             "resting": list(self.resting),
             "assuming": list(self.assuming),

@@ -206,8 +206,7 @@ def verdict_lines(results: Mapping[str, Any]) -> Iterator[Text]:
     yield Text(f"Planted errors: {caught} caught, {survived} survived{equivalent}")
     if (cover := coverage(results)) and cover["covered"]:
         rows = {row["label"]: row["values"][0] for row in cover["rows"]}
-        done = ("derived by rules", "nothing to derive", "precision-checked", "on concrete numbers", "sampled")
-        shown_counts = ", ".join(f"{rows[label]} {label}" for label in done if rows[label])
+        shown_counts = ", ".join(f"{rows[label]} {label}" for label in _DONE if rows[label])
         yield Text(f"The lecture: {cover['covered']} of {cover['total']} statements; {shown_counts}")
     wrong = [claim for claim in claims if claim["printed"]]
     if wrong:
@@ -229,6 +228,17 @@ def verdict_lines(results: Mapping[str, Any]) -> Iterator[Text]:
                 if len(above) > _NAMED:
                     who = f"{', '.join(above[:_NAMED])} and {len(above) - _NAMED} more rest"
                 yield Text(f"{claim['id']} is not confirmed, but {who} on it")
+
+
+_DONE = (
+    "derived by rules",
+    "nothing to derive",
+    "precision-checked",
+    "on concrete numbers",
+    "sampled",
+    "nothing to sample",
+)
+"""Counts of the lecture that the screen shows."""
 
 
 def _confirmed(claim: Mapping[str, Any]) -> bool:

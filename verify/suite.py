@@ -378,6 +378,7 @@ def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) 
         source=claim.cited.source if claim.cited else None,
         not_derived=claim.stated.why if claim.stated else None,
         unchecked=(claim.stated.unchecked or None) if claim.stated else None,
+        unsampled=None if sampled else claim.why_unsampled or None,
         checks=(*checks, *sampled),
         printed=as_printed,
     )

@@ -31,7 +31,8 @@ from derive.terms import Expression, Index, atom, constant, delta, mean
 from derive.theorem import Theorem, reflexivity
 
 
-def _diagonal_below() -> Hypothesis:
+def diagonal_below() -> Hypothesis:
+    """Return the hypothesis that the tangent kernel of the layer below is diagonal and not random."""
     definition = DEEPER_LAYER.definition("Theta", layer - 1)
     assert definition is not None  # the model of a deeper layer defines it
     j, n = definition.indices
@@ -53,7 +54,7 @@ def _variance(of: Expression) -> Expression:
     return mean(of * of) - mean(of) * mean(of)
 
 
-def _evaluated(theorem: Theorem) -> Theorem:
+def evaluated(theorem: Theorem) -> Theorem:
     """Return the theorem with expectations over weights and units of the layer below carried out."""
     theorem = theorem.by(linearity)
     for rewriting in (independence, isserlis, collapse, split_diagonal, identical_units, counting, collapse):
@@ -64,23 +65,9 @@ def _evaluated(theorem: Theorem) -> Theorem:
 
 
 @cache
-def moments_of(side: Expression) -> tuple[Theorem, Theorem]:
-    """Return mean and mean square of a right side that is random: over the weights and the units of the layer below.
-
-    Tangent kernels of the layer below are deterministic and diagonal, as at l = 2.
-    """
-    if any(mutations.has_atom("Theta")(factors, coefficient) for _, factors, coefficient in side):
-        below = reflexivity(side, DEEPER_LAYER).by(hypothesis, _diagonal_below()).by(collapse)
-        assert isinstance(below.rhs, Expression)  # rewriting one gives one
-        side = below.rhs
-    first, second = (_evaluated(reflexivity(mean(of), DEEPER_LAYER)) for of in (side, side * side))
-    return first, second
-
-
-@cache
 def tangent_kernel() -> Theorem:
     """Return the empirical tangent kernel of a layer on a deterministic one: exact, for every network."""
-    inherited = inherited_term_exact().by(hypothesis, _diagonal_below()).by(collapse)
+    inherited = inherited_term_exact().by(hypothesis, diagonal_below()).by(collapse)
     theorem = reflexivity(_entry("Theta"), DEEPER_LAYER).by(unfold, "Theta")
     return theorem.by(by_theorem, own_term_exact()).by(by_theorem, inherited)
 
@@ -89,19 +76,19 @@ def tangent_kernel() -> Theorem:
 def kernel_variance() -> Theorem:
     """Return the variance of the empirical NNGP kernel (the own term of the tangent kernel) at width N_l."""
     theorem = reflexivity(_variance(_entry("Theta_own")), DEEPER_LAYER)
-    return _evaluated(theorem.by(by_equation, own_term_exact()))
+    return evaluated(theorem.by(by_equation, own_term_exact()))
 
 
 @cache
 def tangent_mean() -> Theorem:
     """Return the mean of the empirical tangent kernel: its infinite-width value, at every width."""
-    return _evaluated(reflexivity(mean(_entry("Theta")), DEEPER_LAYER).by(by_equation, tangent_kernel()))
+    return evaluated(reflexivity(mean(_entry("Theta")), DEEPER_LAYER).by(by_equation, tangent_kernel()))
 
 
 @cache
 def tangent_variance() -> Theorem:
     """Return the variance of the empirical tangent kernel, for equal and for different outputs, at width N_l."""
-    return _evaluated(reflexivity(_variance(_entry("Theta")), DEEPER_LAYER).by(by_equation, tangent_kernel()))
+    return evaluated(reflexivity(_variance(_entry("Theta")), DEEPER_LAYER).by(by_equation, tangent_kernel()))
 
 
 @cache
@@ -109,7 +96,7 @@ def kernel_covariance() -> Theorem:
     """Return the covariance of the empirical NNGP kernel and the empirical tangent kernel of a layer at width N_l."""
     own, whole = _entry("Theta_own"), _entry("Theta")
     theorem = reflexivity(mean(own * whole) - mean(own) * mean(whole), DEEPER_LAYER)
-    return _evaluated(theorem.by(by_equation, tangent_kernel()).by(by_equation, own_term_exact()))
+    return evaluated(theorem.by(by_equation, tangent_kernel()).by(by_equation, own_term_exact()))
 
 
 def _output(unit: str, x: str) -> Expression:
@@ -120,7 +107,7 @@ def _output(unit: str, x: str) -> Expression:
 def output_moments() -> Theorem:
     """Return the mean of the product of the squares of two outputs at two inputs: the fourth moment if they are one."""
     first, second = _output("k", X), _output("k'", Y)
-    return _evaluated(reflexivity(mean(first * first * second * second), DEEPER_LAYER).by(unfold, "z"))
+    return evaluated(reflexivity(mean(first * first * second * second), DEEPER_LAYER).by(unfold, "z"))
 
 
 def _powers(of_phi: int, of_dphi: int) -> Expression:

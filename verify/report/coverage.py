@@ -8,7 +8,7 @@ from verify.report.words import VERDICTS
 
 Claim = Mapping[str, Any]
 
-_ADDED: Mapping[str, Any] = {"source": None, "not_derived": None, "unchecked": None, "assuming": []}
+_ADDED: Mapping[str, Any] = {"source": None, "not_derived": None, "unchecked": None, "unsampled": None, "assuming": []}
 """Fields that the first records of the schema do not have."""
 THROUGHOUT = "throughout"
 """The chapter of what the lecture uses everywhere."""
@@ -93,6 +93,7 @@ def conditional(claim: Claim) -> bool:
 
 
 _PRINTED_WRONG, _REFUTED_AS_PRINTED = "printed wrong", "refuted as printed"
+_SAMPLED = _checked("monte_carlo", "convergence")
 _COUNTED: tuple[tuple[str, Callable[[Claim], bool]], ...] = (
     ("in this run", lambda claim: True),
     ("derived by rules", lambda claim: bool(claim["derivation"])),
@@ -100,7 +101,8 @@ _COUNTED: tuple[tuple[str, Callable[[Claim], bool]], ...] = (
     ("cited", lambda claim: bool(claim["source"])),
     ("precision-checked", _checked("precision")),
     ("on concrete numbers", _checked("exhibit")),
-    ("sampled", _checked("monte_carlo", "convergence")),
+    ("sampled", _SAMPLED),
+    ("nothing to sample", lambda claim: bool(claim["unsampled"]) and not _SAMPLED(claim)),
     ("confirmed", lambda claim: claim["verdict"] == "confirmed"),
     ("confirmed, under assumptions", conditional),
     ("refuted", lambda claim: claim["verdict"] == "refuted"),
@@ -118,7 +120,7 @@ def coverage(results: Mapping[str, Any]) -> dict[str, Any] | None:
 
     Returns:
         ``total`` and ``covered`` statements; ``columns``, the first for the whole lecture; ``rows`` of counts; the
-        statements that cannot be checked, with reasons, and those that are not in the run.
+        statements that cannot be checked, and those that are not sampled, with reasons; those that are not in the run.
     """
     parts = groups(results)
     lecture = [group for group in parts if group["chapter"]]
@@ -144,8 +146,18 @@ def coverage(results: Mapping[str, Any]) -> dict[str, Any] | None:
         "columns": [name for name, _ in columns],
         "rows": [{**row, "bad": _bad(row, rows)} for row in rows],
         "unchecked": [claim for claim in claims_of(results) if claim["verdict"] == "unchecked"],
+        "unsampled": _by_reason(within[0]),
         "absent": [entry for entry in entries if not entry["claim"]],
     }
+
+
+def _by_reason(claims: Iterable[Claim]) -> list[tuple[str, list[Claim]]]:
+    """The claims that are not sampled, by the reason they give; the most frequent first."""
+    found: dict[str, list[Claim]] = {}
+    for claim in claims:
+        if not _SAMPLED(claim):
+            found.setdefault(claim["unsampled"] or "", []).append(claim)
+    return sorted(found.items(), key=lambda item: -len(item[1]))
 
 
 def _bad(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from derive.claim import Mutant, Observable
+from derive.claim import Kind, Mutant, Observable
 from derive.lecture import CLAIMS
+from derive.lecture.contents import STATEMENTS
 from derive.mutations import scaled
 from numeric.finite_width import layer_two
 from numeric.kernels import MLP
-from verify import suite, trained_ensembles
+from verify import readouts, suite, trained_ensembles
 from verify.ensembles import STATISTICS, Ensemble, Statistic, block_key, sample_block
 from verify.execution import SerialExecutor, executor_of
 from verify.inputs import Inputs
@@ -38,7 +39,12 @@ PARTS = {
 }
 IN_TWO = {Observable.OWN_PART, Observable.INHERITED_PART}
 """Whose mutants are looked for in the mean or in the spread."""
-COARSE = {Observable.LIMIT_LAW, Observable.LIMIT_LAW_OF_SUMS, Observable.LIMIT_LAW_AT_FOUR_INPUTS}
+COARSE = {
+    Observable.LIMIT_LAW,
+    Observable.LIMIT_LAW_OF_SUMS,
+    Observable.LIMIT_LAW_AT_FOUR_INPUTS,
+    *readouts.PLANNERS,
+}
 """Where mutants that are too near for fourth moments are left to second moments."""
 TINY = Tier("tiny", 0.5, 2, 2)
 
@@ -65,6 +71,16 @@ def test_every_observable_but_exact_ones_has_plans():
     assert not PLANS["eq71"]
 
 
+def test_every_statement_of_the_lecture_is_sampled_or_says_why_not():
+    sampled = [key for key in STATEMENTS if PLANS[key]]
+    assert len(sampled) >= 68
+    for key in set(STATEMENTS) - set(sampled):
+        assert CLAIMS[key].why_unsampled, key
+    means = (Kind.FINITE_WIDTH, Kind.LIMIT, Kind.RATE)
+    for key in set(STATEMENTS) - set(sampled):
+        assert CLAIMS[key].kind not in means or CLAIMS[key].unsampled, key
+
+
 def test_the_plans_of_a_claim_have_names_of_their_own():
     for key in RANDOM:
         names = [plan.name for plan in PLANS[key]]
@@ -79,7 +95,7 @@ def test_plans_are_consistent(key):
         assert 0 <= plan.allowed < plan.resolution <= (0.8 if "LAZINESS" in claim.observable.name else 0.25)
         for part in plan.parts:
             statistic = part.statistic
-            assert statistic.name in {**STATISTICS, **trained_ensembles.STATISTICS}
+            assert statistic.name in {**STATISTICS, **trained_ensembles.STATISTICS, **readouts.STATISTICS}
             assert np.all(statistic.scale > 0)
             assert statistic.target.shape == statistic.scale.shape
         if plan.kind == "monte_carlo":

@@ -478,9 +478,10 @@ def _own_part(shape: NetworkShape, parameters: Parameters, fed: FloatArray) -> F
     start, differences = outputs(), []
     for moved in (weights, biases):
         for place in np.ndindex(moved.shape[1:]):
+            before = moved[:, *place].copy()
             moved[:, *place] += 1.0
             differences.append(outputs() - start)
-            moved[:, *place] -= 1.0
+            moved[:, *place] = before  # adding and taking away rounds
     jacobian = np.stack(differences, axis=-1)
     own: FloatArray = np.einsum("nkad,nmbd->nabkm", jacobian, jacobian, optimize=True)
     return own

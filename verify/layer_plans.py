@@ -49,6 +49,8 @@ FEW = 256
 FOURTH_MOMENTS, SPREADS = 2.5, 5.0
 """How much coarser fourth moments, and those in the limit and spreads, are resolved than means (chosen: they spread
 more, and what is nearer shows in means)."""
+ROUNDED = 1e-12
+"""Variance over the square of the mean's scale below which it is 0 and only rounded (chosen)."""
 _UNIT = "relative to sqrt(K(x,x) K(x',x'))"
 
 
@@ -409,7 +411,7 @@ def _part(
         f"spread of {statistic}",
         f"squared spread of {statistic}",
         spread,
-        lambda net, target: _or_one(target),
+        lambda net, target: np.where(target > ROUNDED * size(net, target) ** 2, target, 1.0),
         labels,
         SPREADS * resolution,
         "relative to the variance itself",

@@ -35,6 +35,7 @@ from verify.planning import (
     scale_of,
 )
 from verify.rates import rates_for, widths_up_to
+from verify.readouts import PLANNERS as OF_LAST_LAYERS
 from verify.training_plans import covariance, laziness, mean, pathwise_ratio
 
 FloatArray = NDArray[np.float64]
@@ -362,4 +363,5 @@ _PLANNERS: Mapping[Observable, Callable[[Claim, Inputs, float], tuple[Plan, ...]
     Observable.DEEP_KERNEL: _deep_kernel,
     Observable.DEEP_TANGENT_KERNEL: _deep_tangent,
     **ON_A_LAYER,
+    **OF_LAST_LAYERS,
 }

@@ -20,6 +20,7 @@ from numeric.pathwise import Pathwise, predict
 from numeric.training import Trajectories, train
 from verify.ensembles import Ensemble, Statistic, block_key, sample_block
 from verify.learning_problems import Problem, problem
+from verify.readouts import ReadoutEnsemble, readout_block
 from verify.statistics import Moments
 
 FloatArray = NDArray[np.float64]
@@ -228,6 +229,8 @@ def block_of(
 
     Networks that are trained have data of their own; others are evaluated on the inputs x.
     """
+    if isinstance(ensemble, ReadoutEnsemble):
+        return readout_block(ensemble, statistics, seed, block)
     if isinstance(ensemble, TrainedEnsemble):
         return trained_block(ensemble, statistics, seed, block)
     return sample_block(ensemble, x, statistics, seed, block)

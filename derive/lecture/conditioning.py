@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy as sp
 
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Status
 from derive.lecture import ensemble_exhibits, gaussian_process_exhibits
 from derive.lecture.ensemble_claims import INVERSE, collapsed_statement, mean_statement
 from derive.lecture.trained_ensembles import (
@@ -298,6 +298,7 @@ CLAIMS = (
             *_mean_mutants(),
             Mutant("all layers are trained", mean_statement(INVERSE, theta(TEST))),
         ),
+        observed=lambda: (Observed(Observable.FINAL_READOUT_MEAN, lambda: mean_statement(INVERSE, _K), _mean_mutants),),
         exhibits=ensemble_exhibits.mean_given_targets,
         unstated=(
             "training goes on to infinite time, of the last layer alone: networks trained in all layers, or for a "
@@ -318,6 +319,9 @@ CLAIMS = (
         rests_on=("eq79", "eq3"),
         mutants=_covariance_mutants,
         printed=_ONE_ARGUMENT,
+        observed=lambda: (
+            Observed(Observable.FINAL_READOUT_COVARIANCE, lambda: collapsed_statement(INVERSE), _covariance_mutants),
+        ),
         exhibits=ensemble_exhibits.covariance_given_targets,
     ),
     _claim(

@@ -206,6 +206,7 @@ CLAIMS = (
             Mutant("range and kernel are exchanged", _ends(F0, Y)),
         ),
         exhibits=flow_exhibits.singular,
+        unsampled="a limit of time, for every network: nothing is averaged",
     ),
     _claim(
         "71c",
@@ -292,5 +293,6 @@ CLAIMS = (
             Mutant("K stands for Θ at the test input", _final_statement(kernel=prior(TEST, TRAINING))),
             Mutant("Θ is not inverted", _test_statement(sp.S.One)),
         ),
+        unsampled="a limit of time, for every network: nothing is averaged",
     ),
 )

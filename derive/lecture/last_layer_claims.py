@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy as sp
 
-from derive.claim import Claim, Kind, Mutant, Observable, Printed, Status
+from derive.claim import Claim, Kind, Mutant, Observable, Observed, Printed, Status
 from derive.lecture import ensemble_exhibits, trained_ensembles
 from derive.lecture.ensemble_claims import (
     INVERSE,
@@ -64,6 +64,33 @@ def _claim(
     )
 
 
+def _mutants_of_eq77() -> tuple[Mutant, ...]:
+    return (
+        Mutant("Θ stands for K", mean_statement(INVERSE, theta(TEST))),
+        Mutant("the targets have noise of variance 1/2", mean_statement(_NOISY, _K)),
+        Mutant("the mean has the wrong sign", -1 * mean_statement(INVERSE, _K)),
+    )
+
+
+def _mutants_of_eq78() -> tuple[Mutant, ...]:
+    return (
+        Mutant("the 2 in the exponent is missing", collapsed_statement(flow())),
+        Mutant("the factor 1 - e^{-ηKt} is squared", collapsed_statement(_SQUARED)),
+        Mutant("the correction has the wrong sign", collapsed_statement(flow(2), sign=1)),
+        Mutant("Θ stands for K", collapsed_statement(flow(2), kernel=_tangent)),
+        Mutant("different outputs are correlated", collapsed_statement(flow(2)).map(lambda g: g / same_output)),
+    )
+
+
+def _mutants_of_eq79() -> tuple[Mutant, ...]:
+    return (
+        Mutant("the correction has the wrong sign", collapsed_statement(INVERSE, sign=1)),
+        Mutant("Θ stands for K", collapsed_statement(INVERSE, kernel=_tangent)),
+        Mutant("the targets have noise of variance 1/2", collapsed_statement(_NOISY)),
+        Mutant("different outputs are correlated", collapsed_statement(INVERSE).map(lambda g: g / same_output)),
+    )
+
+
 CLAIMS = (
     _claim(
         "sec5.2.1-model",
@@ -105,6 +132,7 @@ CLAIMS = (
             Mutant("the correction has the wrong sign", 2 * word(F0_TEST) - prediction_statement(_K, flow())),
             Mutant("the initial output is missing", prediction_statement(_K, flow()) - word(F0_TEST)),
         ),
+        unsampled="an equality for every draw of the weights, in which no mean is taken",
     ),
     _claim(
         "eq76",
@@ -116,6 +144,13 @@ CLAIMS = (
         rests_on=("eq75",),
         unstated=(_OF_FEATURES,),
         mutants=lambda: mean_mutants(flow, _K, (theta(TEST),)),
+        observed=lambda: (
+            Observed(
+                Observable.READOUT_MEAN,
+                lambda: mean_statement(flow(), _K),
+                lambda: mean_mutants(flow, _K, (theta(TEST),)),
+            ),
+        ),
     ),
     _claim(
         "eq77",
@@ -126,10 +161,9 @@ CLAIMS = (
         status=Status.ASSUMPTION,
         rests_on=("eq76",),
         unstated=(_TO_THE_END,),
-        mutants=lambda: (
-            Mutant("Θ stands for K", mean_statement(INVERSE, theta(TEST))),
-            Mutant("the targets have noise of variance 1/2", mean_statement(_NOISY, _K)),
-            Mutant("the mean has the wrong sign", -1 * mean_statement(INVERSE, _K)),
+        mutants=_mutants_of_eq77,
+        observed=lambda: (
+            Observed(Observable.FINAL_READOUT_MEAN, lambda: mean_statement(INVERSE, _K), _mutants_of_eq77),
         ),
     ),
     _claim(
@@ -141,12 +175,9 @@ CLAIMS = (
         status=Status.HOLDS,
         rests_on=("eq75",),
         unstated=(_OF_FEATURES,),
-        mutants=lambda: (
-            Mutant("the 2 in the exponent is missing", collapsed_statement(flow())),
-            Mutant("the factor 1 - e^{-ηKt} is squared", collapsed_statement(_SQUARED)),
-            Mutant("the correction has the wrong sign", collapsed_statement(flow(2), sign=1)),
-            Mutant("Θ stands for K", collapsed_statement(flow(2), kernel=_tangent)),
-            Mutant("different outputs are correlated", collapsed_statement(flow(2)).map(lambda g: g / same_output)),
+        mutants=_mutants_of_eq78,
+        observed=lambda: (
+            Observed(Observable.READOUT_COVARIANCE, lambda: collapsed_statement(flow(2)), _mutants_of_eq78),
         ),
     ),
     _claim(
@@ -158,11 +189,9 @@ CLAIMS = (
         status=Status.ASSUMPTION,
         rests_on=("eq78",),
         unstated=(_TO_THE_END,),
-        mutants=lambda: (
-            Mutant("the correction has the wrong sign", collapsed_statement(INVERSE, sign=1)),
-            Mutant("Θ stands for K", collapsed_statement(INVERSE, kernel=_tangent)),
-            Mutant("the targets have noise of variance 1/2", collapsed_statement(_NOISY)),
-            Mutant("different outputs are correlated", collapsed_statement(INVERSE).map(lambda g: g / same_output)),
+        mutants=_mutants_of_eq79,
+        observed=lambda: (
+            Observed(Observable.FINAL_READOUT_COVARIANCE, lambda: collapsed_statement(INVERSE), _mutants_of_eq79),
         ),
     ),
 )

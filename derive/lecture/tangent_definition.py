@@ -185,7 +185,7 @@ DEFINITIONS = (
             r" + \sigma_{b}^{2}\right) I"
         ),
         mutants=tuple,
-        unsampled="an equality for every draw of the weights",
+        unsampled="an equality for every draw of the weights, in which no mean is taken",
         exhibits=shown.parameterizations,
         rests_on=("eq38-nngp", "eq38"),
     ),

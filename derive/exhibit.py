@@ -126,4 +126,8 @@ def shown(value: Value) -> str:
 
 
 def _text(value: Value) -> str:
-    return str(value.tolist() if isinstance(value, sp.MatrixBase) else value)
+    if not isinstance(value, sp.MatrixBase):
+        return str(value)
+    if value.is_square and value.rows > 1 and value == value[0, 0] * sp.eye(value.rows):
+        return f"{value[0, 0]} I_{value.rows}"
+    return str(value.tolist())

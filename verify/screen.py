@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from derive.activations import ACTIVATIONS, Activation
-from derive.claim import Claim
+from derive.claim import Claim, Observable
 from derive.duals.theorems import GAUSSIAN_PAIR, ClosedForm
 from derive.exhibit import shown
-from derive.typeset import latex, plain, sympy_latex
+from derive.typeset import latex, plain, sympy_latex, text
 from verify.report.coverage import claims_of, conditional, coverage, fates, groups
 from verify.report.words import interval, listed, number, plural
 
@@ -128,10 +128,22 @@ def claim_page(
     else:
         yield from _derivation(record)
     yield from _part("On concrete numbers", [f"{e.setting}: {shown(e.left)}" for e in claim.exhibits()])
+    sampled = [_seen(seen, claim) for seen in claim.as_observed() if seen.observable not in _NOT_OF_NETWORKS]
+    yield from _part("On sampled networks", sampled)
+    yield from _part("Not sampled", [claim.why_unsampled] if claim.why_unsampled and not sampled else [])
     yield from _part("Planted errors that every check must catch", claim.planted())
     yield Text("\nLast verdict", "bold")
     for line in last:
         yield _indented(line)
+
+
+_NOT_OF_NETWORKS = (None, Observable.DUAL, Observable.FLOW)
+"""What is measured on no network."""
+
+
+def _seen(seen: Claim, claim: Claim) -> str:
+    """Return in words what is measured, with what it must be where that is not the statement of the claim itself."""
+    return f"{seen.observable}" if seen is claim else f"{seen.observable}: {text(seen.statement())}"
 
 
 def _derivation(record: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -226,7 +226,7 @@ CLAIMS = (
         mutants=_own_mutants,
         observed=lambda: (Observed(Observable.OWN_PART, empirical_statement, _own_mutants),),
         exhibits=shown.own_part,
-        unstated=("it is random at finite width, with mean Kˡ at l = 2; ntk.own-part-limit has its limit",),
+        unstated=("at finite width the right side is random; only its limit is Kˡ, which ntk.own-part-limit states",),
         printed=Printed(
             latex=r"\left(\frac{1}{N_{l}} \phi(z^{l}(x))^{\top} \phi(z^{l}(x')) + \sigma_{b}^{2}\right) \delta_{k k'}"
             r" \equiv K^{l} \delta_{k k'}",

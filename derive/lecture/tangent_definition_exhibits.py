@@ -188,7 +188,7 @@ def hypothesis() -> tuple[Exhibit, ...]:
     """Return eq 41 at the first layer, with the parameters of the next one too, and at the second for any N_3."""
     spread = limit_of_outputs(4)
     return (
-        *two_units(),
+        two_units()[0],
         Exhibit(
             setting=f"all parameters up to layer 1, {NETWORK}",
             left=net.tangent(1, (1,)),

@@ -125,11 +125,11 @@ def recursion() -> tuple[Exhibit, ...]:
             left=third + slopes[1] * second[2] + slopes[1] * slopes[0] * first[2],
             right=step(third, dots[1], two),
             wrong={
-                "K̇ is taken one layer lower": lambda: step(third, dots[0], two),
-                "K and K̇ are swapped": lambda: step(dots[1], third, two),
-                "K is taken one layer lower": lambda: step(second[2], dots[1], two),
-                "K below stands for Θ below": lambda: step(third, dots[1], second[2]),
-                "the inherited part is dropped": lambda: third,
+                "the layer is off by one: K̇ˡ⁻¹ for K̇ˡ": lambda: step(third, dots[0], two),
+                "Kˡ and K̇ˡ are swapped": lambda: step(dots[1], third, two),
+                "the layer is off by one: Kˡ⁻¹ for Kˡ": lambda: step(second[2], dots[1], two),
+                "Kˡ⁻¹ stands for Θˡ⁻¹": lambda: step(third, dots[1], second[2]),
+                "the inherited term is dropped": lambda: third,
             },
         ),
     )

@@ -226,7 +226,7 @@ CLAIMS = (
         mutants=_own_mutants,
         observed=lambda: (Observed(Observable.OWN_PART, empirical_statement, _own_mutants),),
         exhibits=shown.own_part,
-        unstated=("at finite width the right side is random; only its limit is Kˡ, which ntk.own-part-limit states",),
+        unstated=("at finite width the right side is random; only its limit is Kˡ (nngp.kernel-limit)",),
         printed=Printed(
             latex=r"\left(\frac{1}{N_{l}} \phi(z^{l}(x))^{\top} \phi(z^{l}(x')) + \sigma_{b}^{2}\right) \delta_{k k'}"
             r" \equiv K^{l} \delta_{k k'}",
@@ -234,20 +234,6 @@ CLAIMS = (
             "..., N_l grow, and is not Kˡ before",
             why="three slips: the activations' layer, an equality for a limit, and N_{l+1} products divided by N_l",
         ),
-    ),
-    Claim(
-        id="ntk.own-part-limit",
-        title="The part of a layer's own parameters tends to Kˡ times the identity",
-        section="4.6.3",
-        equation="61",
-        kind=Kind.LIMIT,
-        status=Status.ASSUMPTION,
-        theorem=own_term,
-        statement=own_statement,
-        mutants=lambda: _part_mutants(own_statement(), inherited_statement()),
-        observable=Observable.KERNEL,
-        rests_on=("eq61", "nngp.kernel-limit"),
-        slot="kernel",
     ),
     Claim(
         id="eq53",
@@ -282,7 +268,7 @@ CLAIMS = (
         statement=tangent_statement,
         mutants=_tangent_mutants,
         observable=Observable.TANGENT_KERNEL,
-        rests_on=("ntk.own-part-limit", "eq53"),
+        rests_on=("eq61", "nngp.kernel-limit", "eq53"),
         slot="tangent",
         exhibits=shown.step,
         printed=Printed(

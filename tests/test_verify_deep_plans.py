@@ -24,7 +24,12 @@ from verify.verdict import Verdict
 
 INPUTS = Inputs("typed here", np.array([[0.6, -0.8, 1.1], [1.3, 0.4, -0.5], [0.6, -0.8, 1.1]]), ("a", "b", "copy of a"))
 DEEP = [key for key, claim in CLAIMS.items() if claim.cited and key.startswith("finite-width.")]
-FOLLOWED = "finite-width.order-cross-variance", "finite-width.order-nngp-bias"
+FOLLOWED = (
+    "finite-width.output-dependence",
+    "finite-width.output-law",
+    "finite-width.order-cross-variance",
+    "finite-width.order-nngp-bias",
+)
 """What is followed along widths."""
 
 

@@ -176,7 +176,7 @@ def _average(step: Step, before: Expression, after: Expression) -> int:
                 mean = instance.expectation(average)
                 if sp.expand(mean - limit) != 0:
                     raise _refuted(step, instance, at, mean, limit)
-                square = instance.expectation(sp.expand(average**2))
+                square = instance.expectation(average, average)
                 scaled_variances.add(sp.expand(n * (square - mean**2)))
                 checked += 1
             if len(scaled_variances) != 1:
@@ -187,11 +187,11 @@ def _average(step: Step, before: Expression, after: Expression) -> int:
 def _fourth_moment(instance: Instance, law: Law, entries: tuple[tuple[int, str], ...]) -> sp.Expr:
     """Return the exact mean of a product of entries (unit, input) of the process, given what the law is given."""
     (index,) = law.variable.indices
-    product_ = sp.S.One
+    values = []
     for unit, x in entries:
         entry = Expression([((), (Atom(law.variable.head, (index,), (x,), law.variable.layer),), sp.S.One)])
-        product_ *= instance.value(entry, {index: unit})
-    return instance.expectation(sp.expand(product_), law.given)
+        values.append(instance.value(entry, {index: unit}))
+    return instance.expectation(*values, given=law.given)
 
 
 def _isserlis(instance: Instance, process: GaussianProcess, entries: tuple[tuple[int, str], ...]) -> sp.Expr:

@@ -30,6 +30,7 @@ from derive.operators import (
     slot,
     word,
 )
+from derive.scalars import limit
 from derive.theorem import Step, StepRefuted, Theorem
 
 SIZES = {TRAINING: 2, TEST: 1, OTHER: 2, PARAMETERS: 3, OUTPUTS: 2}
@@ -126,8 +127,8 @@ def _after_many(entry: sp.Expr) -> sp.Integer:
 
 
 _ENDS: Mapping[str, Callable[[sp.Expr], sp.Expr]] = {
-    "at_time_zero": lambda entry: sp.limit(entry, time, 0),
-    "as_time_grows": lambda entry: sp.limit(entry, time, sp.oo),
+    "at_time_zero": lambda entry: limit(entry, time, sp.S.Zero),
+    "as_time_grows": lambda entry: limit(entry, time, sp.oo),
     "before_descent": lambda entry: entry.subs(notation.step, 0),
     "as_steps_grow": _after_many,
 }
@@ -171,7 +172,7 @@ def examine_flow(step: Step, theorem: Theorem) -> int:
         for _, initial in step.used.meanings:
             assert isinstance(initial, Operator)  # the initial value of a flow
             start = value(initial, spectrum, {})
-        require_equal(step, solution.applyfunc(lambda entry: sp.limit(entry, time, 0)), start)
+        require_equal(step, solution.applyfunc(lambda entry: limit(entry, time, sp.S.Zero)), start)
     return len(SPECTRA)
 
 

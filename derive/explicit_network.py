@@ -90,10 +90,10 @@ class TwoLayerNetwork:
         left, right = units("x"), units("x'")
         match name.head:
             case "K":
-                return self.instance.expectation(sp.expand(left * right))
+                return self.instance.expectation(left, right)
             case "Theta_inf":
                 kernel = sp.Add(*(sp.diff(left, s) * sp.diff(right, s) for s in self.normals))
-                return self.instance.expectation(sp.expand(kernel))
+                return self.instance.expectation(kernel)
         raise TypeError(f"no explicit network knows what {name.head} is")
 
     def claimed(self, where: Where) -> sp.Expr:

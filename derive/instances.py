@@ -84,20 +84,19 @@ class Instance:
         return self.known_values[key]
 
     def _value(self, expression: Expression, at: Environment) -> sp.Expr:
-        terms = (scalar * polynomial.as_expr() for scalar, polynomial in self._products(expression, at))
-        return sp.expand(sp.Add(*terms))
+        return sp.Add(*(term.as_expr() for term in self._products(expression, at)))
 
-    def _products(self, expression: Expression, at: Environment) -> Iterator[tuple[sp.Expr, PolyElement]]:
-        """Yield a scalar and the product of the factors of each term, its sums written out."""
+    def _products(self, expression: Expression, at: Environment) -> Iterator[PolyElement]:
+        """Yield the product of the factors of each term and its coefficient, its sums written out."""
         for bound, factors, coefficient in expression:
             scalar = coefficient.subs(self.sizes)
             for values in product(*(range(self.sizes[i.dimension]) for i in bound)):
                 here = {**at, **dict(zip(bound, values, strict=True))}
-                yield scalar, _multiplied([self._factor(f, here) for f in factors])
+                yield _multiplied([scalar, *(self._factor(f, here) for f in factors)])
 
-    def expectation(self, value: sp.Expr, given: Iterable[str] = ()) -> sp.Expr:
-        """Return the exact expectation of a polynomial over the Gaussian symbols and the units that are not given."""
-        return self._mean(_multiplied([value]), given)
+    def expectation(self, *factors: sp.Expr, given: Iterable[str] = ()) -> sp.Expr:
+        """Return the exact mean of a product of polynomials over Gaussian symbols and units that are not given."""
+        return self._mean(_multiplied(factors), given)
 
     def _mean(self, polynomial: PolyElement, given: Iterable[str]) -> sp.Expr:
         held = set(given)
@@ -120,8 +119,7 @@ class Instance:
                 moment *= self._unit_moment(tuple(unit_powers.items()))
             rest = tuple(0 if n in averaged else power for n, power in enumerate(powers))
             means[rest] = means.get(rest, sp.S.Zero) + coefficient * moment
-        left = (m * sp.Mul(*map(sp.Pow, generators, powers)) for powers, m in means.items())
-        return sp.expand(sp.Add(*left))
+        return sp.Add(*(m * sp.Mul(*map(sp.Pow, generators, powers)) for powers, m in means.items()))
 
     def _unit_moment(self, powers: tuple[tuple[str, int], ...]) -> sp.Expr:
         if powers not in self.known_moments:
@@ -147,8 +145,7 @@ class Instance:
             case Mean(body, given):
                 key = given, *_key(body, at)
                 if key not in self.known_means:
-                    means = (scalar * self._mean(term, given) for scalar, term in self._products(body, at))
-                    self.known_means[key] = sp.expand(sp.Add(*means))
+                    self.known_means[key] = sp.Add(*(self._mean(term, given) for term in self._products(body, at)))
                 return self.known_means[key]
             case Partial(body, parameter):
                 variable = self._atom(parameter, at)

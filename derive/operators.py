@@ -16,6 +16,8 @@ from functools import cached_property
 
 import sympy as sp
 
+from derive.scalars import limit
+
 
 class IllTyped(TypeError):
     """A product of matrices whose shapes do not fit; the message names both."""
@@ -242,7 +244,7 @@ def function_of_theta(at: sp.Expr, eigenvalue: sp.Symbol) -> Operator:
     Raises:
         ValueError: if the function has no value at zero; give its pieces to :class:`Operator` instead.
     """
-    at_zero = sp.limit(at, eigenvalue, 0)
+    at_zero = limit(at, eigenvalue, sp.S.Zero)
     if not is_value(at_zero):
         raise ValueError(f"{at} does not extend continuously to the eigenvalue zero, its limit is {at_zero}")
     return Operator(TRAINING, TRAINING, [((), (at.subs(eigenvalue, slot(0)), at_zero))])

@@ -8,6 +8,7 @@ it is constant, and closed forms, which know functions up to null sets, tend to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import sympy as sp
@@ -45,6 +46,7 @@ class Piece:
         return self.low + 1 if self.high.is_infinite else (self.low + self.high) / 2
 
 
+@lru_cache(maxsize=1024)
 def pieces(expression: sp.Expr) -> tuple[Piece, ...]:
     """Return the pieces of a function of z in order; they cover the line, a smooth function has one.
 

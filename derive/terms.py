@@ -13,7 +13,7 @@ Coefficients are SymPy expressions. This module knows nothing of probability: wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import groupby, permutations, product
 from typing import Literal, Protocol
@@ -30,25 +30,28 @@ def _text(expression: sp.Expr | None) -> str:
     return f"{expression}{marks}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Index:
     """An index with the dimension it ranges over; ``Index("1", n)`` is the first element, as in z_1."""
 
     name: str
     dimension: sp.Expr
 
+    def __hash__(self) -> int:
+        return hash(self.key)  # a text keeps its hash
+
     @property
     def is_literal(self) -> bool:
         """Whether the index names one fixed element instead of ranging."""
         return self.name == "1"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return a text that orders indices."""
         return f"{self.name}:{_text(self.dimension)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Atom:
     """One entry of a family: a weight W^l_{kj}, a data component x_j, an activation phi(z^l_j(x)), a kernel K^l(x, x').
 
@@ -64,22 +67,28 @@ class Atom:
     inputs: tuple[str, ...] = ()
     layer: sp.Expr | None = None
 
-    @property
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @cached_property
     def key(self) -> str:
         """Return a text that orders factors."""
         return f"{self.head}^{_text(self.layer)}[{','.join(i.key for i in self.indices)}]({self.inputs})"
 
     def rename(self, names: Mapping[Index, Index]) -> Atom:
         """Return the atom with its indices renamed."""
-        return replace(self, indices=tuple(names.get(i, i) for i in self.indices))
+        return Atom(self.head, tuple(names.get(i, i) for i in self.indices), self.inputs, self.layer)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delta:
     """The Kronecker delta of two indices of the same dimension, in sorted order."""
 
     first: Index
     second: Index
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     def __post_init__(self) -> None:
         if self.first.dimension != self.second.dimension:
@@ -97,7 +106,7 @@ class Delta:
         """Return both indices."""
         return self.first, self.second
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return a text that orders factors."""
         return f"{{delta}}[{self.first.key},{self.second.key}]"
@@ -176,8 +185,11 @@ def _height(factor: Factor) -> int:
 
 def _canonical(bound: tuple[Index, ...], factors: tuple[Factor, ...]) -> Product:
     """Return the term with bound indices renamed to ``height:n`` in the order that sorts its factors lowest."""
+    if not bound:
+        return (), tuple(sorted(factors, key=lambda f: f.key))
+    free = [free_indices(f) for f in factors]
     height = max(map(_height, factors), default=0)
-    taken = {i.name for f in factors for i in free_indices(f) if i not in bound}
+    taken = {i.name for indices in free for i in indices if i not in bound}
     dummies = [name for n in range(len(bound) + len(taken)) if (name := f"{height}:{n}") not in taken]
     groups = [
         (dimension, tuple(members))
@@ -187,38 +199,58 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[Factor, ...]) -> Product
     ]
     if any(len(members) > _MOST_BOUND_OF_ONE_DIMENSION for _, members in groups):
         raise ValueError(f"more than {_MOST_BOUND_OF_ONE_DIMENSION} bound indices of one dimension in a term")
-    best: tuple[tuple[str, ...], Product] | None = None
+    dimensions = (dimension for dimension, members in groups for _ in members)
+    renamed = tuple(Index(name, dimension) for name, dimension in zip(dummies, dimensions, strict=False))
+    within = [tuple(i for i in bound if i in indices) for indices in free]
+    known: list[dict[tuple[str, ...], Factor]] = [{} for _ in factors]  # a factor sees few of the renamings apart
+    best: tuple[tuple[str, ...], tuple[Factor, ...]] | None = None
     for orders in product(*(permutations(members) for _, members in groups)):
-        renamed: list[Index] = []
-        names: dict[Index, Index] = {}
-        for (dimension, _), order in zip(groups, orders, strict=True):
-            for index in order:
-                names[index] = Index(dummies[len(renamed)], dimension)
-                renamed.append(names[index])
-        candidate = tuple(sorted((f.rename(names) for f in factors), key=lambda f: f.key))
-        keys = tuple(f.key for f in candidate)
+        names = dict(zip((index for order in orders for index in order), renamed, strict=True))
+        found: list[Factor] = []
+        for factor, indices, seen in zip(factors, within, known, strict=True):
+            seen_as = tuple(names[i].name for i in indices)
+            if seen_as not in seen:
+                seen[seen_as] = factor.rename(names)
+            found.append(seen[seen_as])
+        found.sort(key=lambda f: f.key)
+        keys = tuple(f.key for f in found)
         if best is None or keys < best[0]:
-            best = keys, (tuple(renamed), candidate)
+            best = keys, tuple(found)
     assert best is not None  # an empty product of permutations yields one empty order
-    return best[1]
+    return renamed, best[1]
 
 
 class Expression:
     """A finite sum of terms in canonical form; immutable, hashable, equal when the normal forms are equal."""
 
+    terms: Mapping[Product, sp.Expr]
+
     def __init__(self, terms: Iterable[tuple[tuple[Index, ...], tuple[Factor, ...], sp.Expr]] = ()) -> None:
-        collected: dict[Product, sp.Expr] = {}
-        for bound, factors, coefficient in terms:
-            product_ = _canonical(bound, factors)
-            collected[product_] = collected.get(product_, sp.S.Zero) + coefficient
-        expanded = {p: sp.expand(c) for p, c in collected.items()}
-        ordered = sorted(((_product_key(p), p) for p, c in expanded.items() if c != 0), key=lambda pair: pair[0])
-        self.terms: Mapping[Product, sp.Expr] = {p: expanded[p] for _, p in ordered}
+        self._collect((_canonical(bound, factors), coefficient) for bound, factors, coefficient in terms)
+
+    @classmethod
+    def _of_products(cls, terms: Iterable[tuple[Product, sp.Expr]]) -> Expression:
+        """Return the sum of terms whose products are canonical, as those of other expressions are."""
+        result = cls.__new__(cls)
+        result._collect(terms)
+        return result
+
+    def _collect(self, terms: Iterable[tuple[Product, sp.Expr]]) -> None:
+        collected: dict[str, tuple[Product, sp.Expr]] = {}
+        for product_, coefficient in terms:
+            key = _product_key(product_)
+            before = collected.get(key)
+            collected[key] = product_, coefficient if before is None else before[1] + coefficient
+        expanded = ((key, p, c if c.is_Atom else sp.expand(c)) for key, (p, c) in sorted(collected.items()))
+        kept = [(key, p, c) for key, p, c in expanded if c != 0]
+        self.terms = {p: c for _, p, c in kept}
+        self._product_keys = tuple(key for key, _, _ in kept)
 
     @cached_property
     def key(self) -> str:
         """Return the normal form as text."""
-        return " + ".join(f"{coefficient}*{_product_key(p)}" for p, coefficient in self.terms.items())
+        terms = zip(self._product_keys, self.terms.values(), strict=True)
+        return " + ".join(f"{coefficient}*{key}" for key, coefficient in terms)
 
     @cached_property
     def height(self) -> int:
@@ -246,7 +278,7 @@ class Expression:
             yield bound, factors, coefficient
 
     def __add__(self, other: Expression) -> Expression:
-        return Expression([*self, *other])
+        return Expression._of_products([*self.terms.items(), *other.terms.items()])
 
     def __sub__(self, other: Expression) -> Expression:
         return self + -1 * other
@@ -263,7 +295,8 @@ class Expression:
         return Expression(products)
 
     def __rmul__(self, scalar: sp.Expr | int) -> Expression:
-        return Expression((bound, factors, sp.sympify(scalar) * c) for bound, factors, c in self)
+        factor = sp.sympify(scalar)
+        return Expression._of_products((product_, factor * c) for product_, c in self.terms.items())
 
     def rename(self, names: Mapping[Index, Index]) -> Expression:
         """Return the expression with free indices renamed; the new names must not be names of bound indices."""

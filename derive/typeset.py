@@ -15,6 +15,7 @@ from derive.exhibit import Formula
 from derive.laws import GaussianProcess, Law, Order, Quantity
 from derive.moments import Moment
 from derive.operators import THETA_HAT, TRAINING, Letter, Operator, Pieces, slot
+from derive.scalars import limit
 from derive.terms import Atom, Delta, Expression, Factor, Index, Mean, Partial, Term
 
 _BOUND_NAMES = ("j", "i", "m", "n", "q", "r", "s")
@@ -413,5 +414,5 @@ def _function(pieces: tuple[sp.Expr, sp.Expr], symbol: str) -> tuple[str, str]:
     scale, rest = positive.as_independent(slot(0), as_Add=False)
     if rest == slot(0):
         return sign, rf"{sympy_latex(scale)}\,{symbol}"
-    on_range = r",\, \lambda > 0" if at_zero != sp.limit(positive, slot(0), 0) else ""
+    on_range = r",\, \lambda > 0" if at_zero != limit(positive, slot(0), sp.S.Zero) else ""
     return sign, rf"\left[{body}\right]_{{\lambda = {symbol}{on_range}}}"

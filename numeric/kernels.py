@@ -64,14 +64,31 @@ class Recursion:
         return self._lowered(equal_units=False)
 
     def _lowered(self, equal_units: bool) -> LoweredRecursion:
-        first_kernel = scalar(self.first_kernel, networks.FIRST_LAYER, equal_units)
         return LoweredRecursion(
-            first_kernel=first_layer_function(first_kernel),
-            first_determinant=first_layer_determinant(first_kernel) if equal_units else _no_determinant,
-            first_tangent=first_layer_function(scalar(self.first_tangent, networks.FIRST_LAYER, equal_units)),
-            kernel=layer_function(scalar(self.kernel, networks.DEEPER_LAYER, equal_units)),
-            tangent=layer_function(scalar(self.tangent, networks.DEEPER_LAYER, equal_units)),
+            first_kernel=_first_side(self.first_kernel, equal_units),
+            first_determinant=_determinant(self.first_kernel) if equal_units else _no_determinant,
+            first_tangent=_first_side(self.first_tangent, equal_units),
+            kernel=_deeper_side(self.kernel, equal_units),
+            tangent=_deeper_side(self.tangent, equal_units),
         )
+
+
+# Recursions that differ in one right side share the others.
+
+
+@cache
+def _first_side(side: Expression, equal_units: bool) -> Callable[..., FloatArray]:
+    return first_layer_function(scalar(side, networks.FIRST_LAYER, equal_units))
+
+
+@cache
+def _determinant(side: Expression) -> Callable[..., FloatArray]:
+    return first_layer_determinant(scalar(side, networks.FIRST_LAYER))
+
+
+@cache
+def _deeper_side(side: Expression, equal_units: bool) -> Callable[..., FloatArray]:
+    return layer_function(scalar(side, networks.DEEPER_LAYER, equal_units))
 
 
 def _no_determinant(*arguments: Any) -> Any:

@@ -68,17 +68,27 @@ def leading_order(net: MLP, x: ArrayLike, ratios: Sequence[float] | None = None)
     inputs, widths = as_inputs(x), _ratios(ratios, net.hidden_layers)
     state, tangent = first_layer(net, inputs)
     results = {f.name: np.zeros((len(inputs), len(inputs))) for f in fields(LeadingOrder)}
+    known: dict[tuple[bytes, bytes], dict[str, float]] = {}  # inputs may be copies of others
     for i, j in combinations_with_replacement(range(len(inputs)), 2) if net.hidden_layers else ():
         points = [i] if i == j else [i, j]
-        layer = _undisturbed(first_root(state, i, j), tangent[np.ix_(points, points)])
-        steps = list(zip(net.activations, net.scales[1:], widths, strict=True))
-        for row, scales, ratio in steps[:-1]:
-            layer = _next_layer(layer, Units.of(row, layer.root, *scales), ratio)
-        row, scales, ratio = steps[-1]
-        units = Units.of(row, layer.root, *scales)
-        for name, value in _coefficients(_next_layer(layer, units.in_place, ratio)).items():
+        root, below = first_root(state, i, j), tangent[np.ix_(points, points)]
+        key = root.tobytes(), below.tobytes()
+        if key not in known:
+            known[key] = _of_pair(net, root, below, widths)
+        for name, value in known[key].items():
             results[name][i, j] = results[name][j, i] = value
     return LeadingOrder(**results)
+
+
+def _of_pair(net: MLP, root: FloatArray, tangent: FloatArray, widths: tuple[float, ...]) -> dict[str, float]:
+    """Return the coefficients at one or two inputs, from L and Theta of the first layer."""
+    layer = _undisturbed(root, tangent)
+    steps = list(zip(net.activations, net.scales[1:], widths, strict=True))
+    for row, scales, ratio in steps[:-1]:
+        layer = _next_layer(layer, Units.of(row, layer.root, *scales), ratio)
+    row, scales, ratio = steps[-1]
+    units = Units.of(row, layer.root, *scales)
+    return _coefficients(_next_layer(layer, units.in_place, ratio))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

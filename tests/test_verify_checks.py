@@ -18,7 +18,7 @@ from numeric.lower_duals import lowered_dual
 from verify.checks import precision as module
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
-from verify.checks.symbolic import printed, symbolic
+from verify.checks.symbolic import comparable, printed, right_side, symbolic, with_equals
 from verify.ensembles import sample_block
 from verify.error_budget import ErrorBudget
 from verify.execution import SerialExecutor
@@ -178,6 +178,17 @@ def test_derivations_confirm_their_claims(key):
     assert examination.total > 0
     assert result.mutants
     assert all(m.killed and m.reason for m in result.mutants)
+
+
+def test_claims_with_the_same_right_side_are_named_and_others_are_not():
+    others = comparable("eq17", CLAIMS)
+    assert {"eq17", "eq18"} <= set(others)
+    assert "dual.relu" not in others
+    sides = {key: key for key in others} | {"eq17": right_side(CLAIMS["eq17"])}
+    check, _ = symbolic(CLAIMS["eq17"])
+    assert with_equals(check, "eq17", sides) == check
+    same = with_equals(check, "eq17", sides | {"eq18": sides["eq17"]})
+    assert same.note == f"{check.note}; it is found to be the right side of eq18 too"
 
 
 @pytest.mark.parametrize(

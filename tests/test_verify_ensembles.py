@@ -33,7 +33,7 @@ def test_the_kernel_of_the_inputs_stays(x):
 
 def test_equal_inputs_stay_equal_and_zeros_zero():
     reduced = in_their_span(X)
-    assert reduced.shape == (4, 3)
+    assert reduced.shape == (4, 2)
     np.testing.assert_array_equal(reduced[0], reduced[2])
     np.testing.assert_array_equal(reduced[3], 0.0)
     assert np.any(reduced[0] != reduced[1])
@@ -44,14 +44,14 @@ def test_inputs_of_few_dimensions_are_left_alone():
     assert in_their_span(x) is x
 
 
-@pytest.mark.parametrize("factor", [1.0, np.sqrt(5 / 3)])
+@pytest.mark.parametrize("factor", [1.0, np.sqrt(5 / 2)])
 def test_networks_are_the_same_on_the_turned_weights(factor):
-    """Weights W on the inputs are weights W Q on coordinates; without the factor sqrt(m/d) all changes."""
+    """Weights W on the inputs are weights W Q on coordinates; without the factor sqrt(r/d) all changes."""
     ensemble = one_hidden("erf", 6)
     coordinates = in_their_span(X) * factor
-    shape, small = ensemble.shape(5), ensemble.shape(3)
+    shape, small = ensemble.shape(5), ensemble.shape(2)
     parameters = sample_parameters(shape, 4, np.random.default_rng(3))
-    basis = np.linalg.pinv(X) @ in_their_span(X) * np.sqrt(5 / 3)
+    basis = np.linalg.pinv(X) @ in_their_span(X) * np.sqrt(5 / 2)
     np.testing.assert_allclose(X @ basis @ basis.T, X, atol=1e-14)  # orthonormal, but where no input points
     turned = Parameters((parameters.weights[0] @ basis, *parameters.weights[1:]), parameters.biases)
     expected = forward(shape, parameters, X, NETWORKS[0])[-1], *empirical_kernels(shape, parameters, X, *NETWORKS)

@@ -33,7 +33,7 @@ from verify.planning import (
 
 FloatArray = NDArray[np.float64]
 
-CHAIN_WIDTHS = {"relu": (24, 16, 32), "erf": (5, 3, 4)}
+CHAIN_WIDTHS = {"relu": (24, 16, 32), "erf": (8, 6, 10)}
 """Unequal widths of three hidden layers; those of relu are wider, since deep narrow relu networks have heavy tails."""
 FIXED = 4
 """Width of a first layer that does not grow with the second; chosen: far from the limit."""

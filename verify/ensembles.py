@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import linalg, special
 
 from derive.activations import activation
 from numeric.control_variate import ControlVariate, control_variate
@@ -92,32 +92,47 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """What a block of networks showed.
+    """What a block of networks showed at the distinct inputs, which are fewer than the inputs if some are copies.
 
     Attributes:
-        outputs: (n_networks, outputs, n_points).
-        nngp: (n_networks, n_points, n_points).
-        ntk: (n_networks, n_points, n_points, outputs, outputs).
-        control: a control variate for the bias of the NNGP kernel, (n_networks, n_points, n_points).
-        pairs: rows of all pairs of inputs.
+        outputs: (n_networks, outputs, n_distinct).
+        nngp: (n_networks, n_distinct, n_distinct).
+        ntk: (n_networks, n_distinct, n_distinct, outputs, outputs).
+        control: a control variate for the bias of the NNGP kernel, (n_networks, n_distinct, n_distinct).
+        place: for each input, which of the distinct ones it is.
         readout: weights of the outputs on the last hidden units, (n_networks, outputs, units).
-        terms: of the sums that outputs are but for their biases, (n_networks, outputs, units, n_points).
+        terms: of the sums that outputs are but for their biases, (n_networks, outputs, units, n_distinct).
         own: the part of the tangent kernel of two outputs that is of their own parameters, from differences of outputs,
-            (n_networks, n_points, n_points, 2, 2).
+            (n_networks, n_distinct, n_distinct, 2, 2).
     """
 
     outputs: FloatArray
     nngp: FloatArray
     ntk: FloatArray
     control: FloatArray
-    pairs: tuple[NDArray[np.intp], NDArray[np.intp]]
+    place: NDArray[np.intp]
     readout: FloatArray = field(default_factory=lambda: _NOT_NEEDED)
     terms: FloatArray = field(default_factory=lambda: _NOT_NEEDED)
     own: FloatArray = field(default_factory=lambda: _NOT_NEEDED)
 
+    @property
+    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return where all unordered pairs of inputs are."""
+        rows, columns = np.tril_indices(len(self.place))
+        return self.place[rows], self.place[columns]
+
     def at_pairs(self, matrices: FloatArray) -> FloatArray:
-        """Return the entries of matrices (n, p, p) at the pairs, whatever further axes there are."""
-        return matrices[:, self.pairs[0], self.pairs[1]]
+        """Return the entries of matrices (n, p, p) at all pairs of inputs, whatever further axes there are."""
+        return matrices[:, *self.pairs]
+
+    def at_inputs(self, matrices: FloatArray) -> FloatArray:
+        """Return the diagonal entries of matrices (n, p, p) at all inputs, whatever further axes there are."""
+        return matrices[:, self.place, self.place]
+
+    @property
+    def outputs_at_inputs(self) -> FloatArray:
+        """Return the outputs at all inputs, (n_networks, outputs, n_points)."""
+        return self.outputs[:, :, self.place]
 
 
 def _same_and_different(values: FloatArray, sample: Sample) -> FloatArray:
@@ -164,7 +179,7 @@ def _at_four_inputs(sample: Sample, centre: FloatArray) -> FloatArray:
 
     Of different units, the first two factors are of one and the last two of the other.
     """
-    z = sample.outputs
+    z = sample.outputs_at_inputs
     first = z * np.roll(z, -1, axis=2)
     second = np.roll(first, -2, axis=2)
     units = z.shape[1]
@@ -233,8 +248,8 @@ def _moment(kernel: str, power: int, single: bool) -> Callable[[Sample, FloatArr
     """Return the statistic that is a power of the deviation of a kernel from the centre, averaged over outputs."""
 
     def statistic(sample: Sample, centre: FloatArray) -> FloatArray:
-        places = np.diag_indices(sample.nngp.shape[-1]) if single else sample.pairs
-        deviations = _of_kernel(sample, kernel)[:, places[0], places[1]] - centre[:, None]
+        at = sample.at_inputs if single else sample.at_pairs
+        deviations = at(_of_kernel(sample, kernel)) - centre[:, None]
         result: FloatArray = np.mean(deviations**power, axis=-1)
         return result
 
@@ -276,12 +291,14 @@ def _cosines(sample: Sample, centre: FloatArray) -> FloatArray:
         centre: frequencies and means at each input.
     """
     frequencies, means = centre
-    return _same_and_different(np.cos(frequencies * sample.outputs) - means, sample)[:, len(sample.pairs[0]) :]
+    deviations = np.cos(frequencies * sample.outputs_at_inputs) - means
+    everywhere = replace(sample, place=np.arange(len(sample.place)))
+    return _same_and_different(deviations, everywhere)[:, len(sample.pairs[0]) :]
 
 
 def _indicators(sample: Sample, points: FloatArray) -> FloatArray:
     """Return whether the first unit is at most so much, all inputs side by side; other units depend on it."""
-    below = sample.outputs[:, 0, :, None] <= points
+    below = sample.outputs_at_inputs[:, 0, :, None] <= points
     return below.reshape(len(below), -1).astype(float)
 
 
@@ -291,7 +308,7 @@ def _mean_cosines(sample: Sample, centre: FloatArray) -> FloatArray:
     Units are independent given K, so their mean is the covariance of the cosines of two units at one input.
     """
     frequencies, means = centre
-    kernels = np.einsum("naa->na", sample.nngp)
+    kernels = sample.at_inputs(sample.nngp)
     deviations = np.exp(-(frequencies**2) * kernels / 2) - means
     return np.asarray(np.mean(deviations**2, axis=1, keepdims=True))
 
@@ -302,7 +319,7 @@ def _normal_excess(sample: Sample, centre: FloatArray) -> FloatArray:
     What is linear in K has mean 0 and is left out, which takes nearly all of the spread away.
     """
     variances, points = centre
-    ratio = np.einsum("naa->na", sample.nngp) / variances
+    ratio = sample.at_inputs(sample.nngp) / variances
     density = np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
     linear = -points * density / 2 * (ratio - 1)
     excess = special.ndtr(points / np.sqrt(ratio)) - special.ndtr(points) - linear
@@ -322,9 +339,9 @@ STATISTICS: Mapping[str, Callable[[Sample, FloatArray], FloatArray]] = {
     f"squared spread of {INHERITED}": lambda s, centre: _squared_spread(_without_own_part(s), centre),
     "second moments of different units": lambda s, centre: _different_units(s.outputs, s),
     "fourth moments of units at four inputs": _at_four_inputs,
-    "means of terms": lambda s, centre: np.mean(s.terms, axis=(1, 2)),
+    "means of terms": lambda s, centre: np.mean(s.terms, axis=(1, 2))[:, s.place],
     "second moments of terms": lambda s, centre: _over_units(_same_and_different(_terms(s), s), s),
-    "second moments of terms at single inputs": lambda s, centre: np.mean(s.terms**2, axis=(1, 2)),
+    "second moments of terms at single inputs": lambda s, centre: np.mean(s.terms**2, axis=(1, 2))[:, s.place],
     "products of squares of terms": _squares_of_terms,
     "second moments of weights in terms": _second_moments_of_weights,
     "second moments of units without their terms": lambda s, centre: _same_and_different(_biases(s), s),
@@ -378,36 +395,54 @@ _NOT_NEEDED: FloatArray = np.empty((0, 0, 0, 0, 0))
 
 
 def in_their_span(x: FloatArray) -> FloatArray:
-    """Return inputs of as many dimensions as they span at most, with the same kernel x x' / d.
+    """Return inputs of as many dimensions as they span, with the same kernel x x' / d.
 
     A network's first weights have no preferred directions, so to networks with a hidden layer these are the same
     inputs, jointly in all layers' outputs and derivatives. Equal inputs stay equal, zeros zero, and weights become few.
     """
     distinct, place = np.unique(x, axis=0, return_inverse=True)
-    points, dimension = distinct.shape
-    if points >= dimension:
+    norms = np.linalg.norm(distinct, axis=1)
+    directions = distinct / np.where(norms > 0, norms, 1.0)[:, None]
+    triangle, order = linalg.qr(directions.T, mode="r", pivoting=True)
+    rank = max(1, int(np.sum(np.abs(triangle.diagonal()) > _SPANNED)))
+    if rank >= x.shape[1]:
         return x
-    coordinates = np.linalg.qr(distinct.T).R.T
-    return np.asarray(coordinates[place.ravel()] * np.sqrt(points / dimension))
+    coordinates = np.empty((len(distinct), rank))
+    coordinates[order] = triangle[:rank].T * norms[order, None]
+    return np.asarray(coordinates[place.ravel()] * np.sqrt(rank / x.shape[1]))
+
+
+_SPANNED = 2e-15
+"""Part of an input outside of the span of others that is rounding error of its digits; chosen, some ulps."""
+
+
+@lru_cache(maxsize=8)
+def _distinct(x: bytes, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
+    """Return the distinct inputs, the same in their span, and which of them each input is."""
+    distinct, place = np.unique(np.frombuffer(x).reshape(shape), axis=0, return_inverse=True)
+    return distinct, in_their_span(distinct), place.ravel()
 
 
 def _samples(ensemble: Ensemble, x: FloatArray, names: str, seed: int, block: int) -> Iterator[Sample]:
     """Yield what the networks of a block show of what is named, in portions."""
-    inputs = in_their_span(x) if ensemble.widths else x
+    distinct, in_span, place = _distinct(x.tobytes(), x.shape)
+    inputs = in_span if ensemble.widths else distinct
     shape, key = ensemble.shape(inputs.shape[1]), block_key(seed, ensemble.name, block)
     if max(ensemble.widths, default=0) >= _WIDE:
-        yield _without_weights(ensemble, shape, x, inputs, names, key)
+        yield _without_weights(ensemble, shape, distinct, inputs, place, names, key)
         return
     numbers = sum(out * fed for out, fed in zip(shape.fan_out, shape.fan_in, strict=True))
-    numbers += sum(shape.widths) * shape.outputs * len(x)
+    numbers += sum(shape.widths) * shape.outputs * len(inputs)
     size = max(_FEWEST, _PORTION // numbers)
     if not any(name in names for name in ("units", "terms", "ntk", OWN, CONTROL_VARIATE)):
         shape = replace(shape, outputs=1)  # drawn last, and nobody looks at them
     starts = range(0, ensemble.block_size, size)
     for start, own in zip(starts, key.spawn(len(starts)), strict=True):
-        yield _with_weights(ensemble, shape, min(size, ensemble.block_size - start), x, inputs, names, own)
+        networks = min(size, ensemble.block_size - start)
+        yield _with_weights(ensemble, shape, networks, distinct, inputs, place, names, own)
 
 
+@cache
 def _functions(ensemble: Ensemble) -> tuple[list[Activation], list[Activation]]:
     phi, dphi = lowered_activation(activation(ensemble.activation))
     layers = len(ensemble.widths)
@@ -417,29 +452,24 @@ def _functions(ensemble: Ensemble) -> tuple[list[Activation], list[Activation]]:
 def _without_weights(
     ensemble: Ensemble,
     shape: NetworkShape,
-    x: FloatArray,
+    distinct: FloatArray,
     inputs: FloatArray,
+    place: NDArray[np.intp],
     names: str,
     key: np.random.SeedSequence,
 ) -> Sample:
-    distinct, place = np.unique(inputs, axis=0, return_inverse=True)
-    kernels = matrix_free_kernels(shape, distinct, *_functions(ensemble), ensemble.block_size, keyed_normals(key))
-    rows, columns = place.ravel()[:, None], place.ravel()
-    return Sample(
-        kernels.outputs[:, :, columns],
-        kernels.nngp[:, rows, columns],
-        kernels.ntk[:, rows, columns],
-        _control(ensemble, x, names, kernels.layers[:, :, rows, columns]),
-        np.tril_indices(len(x)),
-    )
+    kernels = matrix_free_kernels(shape, inputs, *_functions(ensemble), ensemble.block_size, keyed_normals(key))
+    control = _control(ensemble, distinct, names, kernels.layers)
+    return Sample(kernels.outputs, kernels.nngp, kernels.ntk, control, place)
 
 
 def _with_weights(
     ensemble: Ensemble,
     shape: NetworkShape,
     size: int,
-    x: FloatArray,
+    distinct: FloatArray,
     inputs: FloatArray,
+    place: NDArray[np.intp],
     names: str,
     key: np.random.SeedSequence,
 ) -> Sample:
@@ -460,8 +490,8 @@ def _with_weights(
     elif "nngp" in names:
         nngp = empirical_nngp(shape, parameters, inputs, functions[0])
     own = _own_part(shape, parameters, functions[0][-1](hidden)) if OWN in names else _NOT_NEEDED
-    control = _control(ensemble, x, names, every)
-    return Sample(outputs, nngp, ntk, control, np.tril_indices(len(x)), parameters.weights[-1], terms, own)
+    control = _control(ensemble, distinct, names, every)
+    return Sample(outputs, nngp, ntk, control, place, parameters.weights[-1], terms, own)
 
 
 def _own_part(shape: NetworkShape, parameters: Parameters, fed: FloatArray) -> FloatArray:

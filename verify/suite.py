@@ -16,17 +16,18 @@ from derive.lecture import CLAIMS
 from derive.lecture.contents import contents_record
 from derive.record import claim_record, typeset
 from derive.theorem import Theorem
+from numeric.threads import one_thread
 from verify import real_data
 from verify.checks.exhibits import exhibited
 from verify.checks.monte_carlo import judge
 from verify.checks.precision import precision
-from verify.checks.symbolic import printed, symbolic
+from verify.checks.symbolic import comparable, printed, right_side, symbolic, with_equals
 from verify.ensembles import Ensemble, Statistic
 from verify.error_budget import ErrorBudget
 from verify.inputs import Inputs
 from verify.planning import SIGMA_B, SIGMA_W, Part, Plan
 from verify.plans import plans_for
-from verify.record import SCHEMA, CheckResult, ClaimResult
+from verify.record import SCHEMA, CheckResult, ClaimResult, PrintedResult
 from verify.statistics import Moments
 from verify.store import BlockStore, environment, specification, versions
 from verify.trained_ensembles import TrainedEnsemble, block_of
@@ -183,17 +184,42 @@ def _sample_blocks(
     return [(block, block_of(ensemble, x, statistics, seed, block)) for block in blocks]
 
 
-def _deterministic(ids: Sequence[str]) -> list[tuple[tuple[CheckResult, ...], dict[str, Any], Any]]:
-    """Return the checks without sampling, the record of what is stated and the printed result of each claim."""
+@dataclass(frozen=True, slots=True)
+class _Deterministic:
+    """What is known of a claim without sampling: its checks, the record of what is stated, and what was printed.
+
+    ``right_side`` is what its derivation ends in, "" without one.
+    """
+
+    symbolic: CheckResult | None
+    right_side: str
+    others: tuple[CheckResult, ...]
+    record: dict[str, Any]
+    printed: PrintedResult | None
+
+
+def _deterministic(ids: Sequence[str]) -> list[_Deterministic]:
+    """Return what is known of claims without sampling."""
     results = []
     for key in ids:
         claim = CLAIMS[key]
         check, examination = symbolic(claim) if claim.theorem else (None, None)
         record = claim_record(claim, examination)
         as_printed = printed(claim, claim.printed) if claim.printed else None
-        checks = tuple(c for c in (check, precision(claim), exhibited(claim)) if c is not None)
-        results.append((checks, record, as_printed))
+        others = tuple(c for c in (precision(claim), exhibited(claim)) if c is not None)
+        ends = right_side(claim) if claim.theorem else ""
+        results.append(_Deterministic(check, ends, others, record, as_printed))
     return results
+
+
+def _right_sides(ids: Sequence[str]) -> list[str]:
+    """Return what the derivations of claims that nobody asked for end in."""
+    return [right_side(CLAIMS[key]) for key in ids]
+
+
+def _comparable(keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of all registered claims that derivations could be found to end like those of others."""
+    return tuple(dict.fromkeys(other for key in keys if CLAIMS[key].theorem for other in comparable(key, CLAIMS)))
 
 
 def _task_groups(ids: Sequence[str]) -> list[list[str]]:
@@ -238,19 +264,28 @@ def run(
     """
     keys = CLAIMS.selected(ids)
     waiting = {executor.submit(_deterministic, group): group for group in _task_groups(keys)}
+    others = [other for other in _comparable(keys) if other not in keys]
+    ends = {executor.submit(_right_sides, group): group for group in _task_groups(others)}
     plans: list[Plan] = []
     for number, key in enumerate(keys):
         progress(f"planning {key}", number / len(keys))
-        plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution, tier.widest))
+        with one_thread():  # the other threads would only take their turns from the workers
+            plans.extend(plans_for(CLAIMS[key], inputs, tier.resolution, tier.widest))
     budget = ErrorBudget.share(FALSE_ALARMS, [plan.name for plan in plans]) if plans else None
     sampled = _sampled(plans, budget, tier, seed, inputs, executor, progress, store)
     pictures = []
     if any(CLAIMS[key].observable in (Observable.TRAINED_MEAN, Observable.TRAINED_COVARIANCE) for key in keys):
         pictures = _real_data(tier, seed, inputs, executor, progress, store)
-    deterministic: dict[str, Any] = {}
+    deterministic: dict[str, _Deterministic] = {}
     for done in as_completed(waiting):
         deterministic.update(zip(waiting[done], done.result(), strict=True))
         progress("derivations", len(deterministic) / len(keys))
+    ending = {key: side for end in ends for key, side in zip(ends[end], end.result(), strict=True)}
+    ending |= {key: found.right_side for key, found in deterministic.items() if found.symbolic}
+    right_sides = {key: ending[key] for key in CLAIMS.selected(list(ending))}  # in order
+    for key, found in deterministic.items():
+        if found.symbolic:
+            deterministic[key] = replace(found, symbolic=with_equals(found.symbolic, key, right_sides))
     claims = [_claim_result(CLAIMS[key], deterministic[key], [r for c, r in sampled if c == key]) for key in keys]
     open_claims = {claim.id for claim in claims if claim.verdict not in (Verdict.CONFIRMED, None)}
     claims = [
@@ -361,8 +396,8 @@ def _real_data(
     return records
 
 
-def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) -> ClaimResult:
-    checks, record, as_printed = deterministic
+def _claim_result(claim: Claim, found: _Deterministic, sampled: list[CheckResult]) -> ClaimResult:
+    record = found.record
     return ClaimResult(
         id=claim.id,
         title=claim.title,
@@ -379,6 +414,6 @@ def _claim_result(claim: Claim, deterministic: Any, sampled: list[CheckResult]) 
         not_derived=claim.stated.why if claim.stated else None,
         unchecked=(claim.stated.unchecked or None) if claim.stated else None,
         unsampled=None if sampled else claim.why_unsampled or None,
-        checks=(*checks, *sampled),
-        printed=as_printed,
+        checks=(*((found.symbolic,) if found.symbolic else ()), *found.others, *sampled),
+        printed=found.printed,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 import sympy as sp
@@ -150,11 +152,40 @@ def _power(base: arb, exponent: sp.Expr) -> arb:
     raise NotEnclosed(f"no ball is known for a power {exponent}")
 
 
-def _bivariate_tail(h: arb, k: arb, covariance: arb, complement: arb) -> arb:
-    """Return P(X > h, Y > k) by Plackett's integral over the angle of the correlation, from 0, where it is a product.
+_KNOWN_TAILS = 256
+"""How many probabilities are remembered: the two duals of an activation, and wrong variants, have theirs in common."""
 
+
+def _bivariate_tail(h: arb, k: arb, covariance: arb, complement: arb) -> arb:
+    """Return P(X > h, Y > k), by which balls, not only by whose midpoints, it was asked for."""
+    return _plackett(_Balls((h, k, covariance, complement)), ctx.prec)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Balls:
+    """Balls that are equal, as keys, when both midpoints and radii are."""
+
+    balls: tuple[arb, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return tuple(ball.repr() for ball in self.balls)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Balls) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=_KNOWN_TAILS)
+def _plackett(of: _Balls, bits: int) -> arb:
+    """Return the probability at flint's working precision, which is that of so many bits.
+
+    It is Plackett's integral over the angle of the correlation, from 0, where it is a product:
     ``d/dt P = exp(-((h - k sin t)^2 / cos^2 t + k^2) / 2) / (2 pi)`` for the correlation sin t (Plackett 1954).
     """
+    h, k, covariance, complement = of.balls
     tails = [(x / arb(2).sqrt()).erfc() / 2 for x in (h, k)]
     if complement.is_zero():  # X = Y or X = -Y
         if covariance > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -94,6 +95,17 @@ def bivariate_tail(arguments: tuple[sp.Expr, ...], precision: int) -> sp.Expr:
 
 def precise_bivariate_tail(h: Any, k: Any, covariance: Any, complement: Any) -> Any:
     """Return ``P(X > h, Y > k)`` in mpmath at its working precision.
+
+    Wrong variants of a closed form have its probabilities in common, so these are remembered.
+    """
+    import mpmath
+
+    return _plackett(h, k, covariance, complement, mpmath.mp.prec)
+
+
+@lru_cache(maxsize=256)
+def _plackett(h: Any, k: Any, covariance: Any, complement: Any, bits: int) -> Any:
+    """Return the probability at mpmath's working precision, which is that of so many bits.
 
     Plackett (1954): the derivative by the correlation ``sin t`` is ``exp(-(h^2 - 2hk sin t + k^2)/(2 cos^2 t))/(2 pi)``
     by t; the integral starts at t = 0, where X and Y are independent, and ends at the angle of (C, R).

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -131,7 +132,7 @@ class NormalCdf:
         return self.argument.outside.has(sp.I)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Orthant:
     """``P(U > h, V > k)`` for a centred Gaussian pair with variances A, B and covariance C.
 
@@ -168,7 +169,7 @@ class Orthant:
         """Return ``C / sqrt(AB)``."""
         return Surd.quotient(self.C, self.A * self.B)
 
-    @property
+    @cached_property
     def identity(self) -> tuple[Surd, Surd, Surd]:
         """Return what determines the probability."""
         return self.first, self.second, self.correlation

@@ -15,8 +15,7 @@ from flint import arb
 
 from derive.activations import Activation
 from derive.duals.evaluation import exact, precision
-from derive.duals.integration import mean
-from derive.notation import z
+from derive.duals.integration import hermite_coefficients, mean
 
 K = sp.Symbol("k", integer=True, nonnegative=True)
 RHO = sp.Symbol("rho", real=True)
@@ -48,18 +47,10 @@ class HermiteSeries:
         return self.activation.derivative if self.order else self.activation.expression
 
 
-def hermite(degree: int, x: sp.Expr) -> sp.Expr:
-    """Return the probabilists' Hermite polynomial He_n(x), expanded."""
-    before, now = sp.S.Zero, sp.S.One
-    for n in range(degree):
-        before, now = now, sp.expand(x * now - n * before)
-    return now
-
-
 @cache
-def coefficient(function: sp.Expr, deviation: sp.Rational, degree: int) -> arb:
-    """Return a ball around ``A_k = E[f(s x) He_k(x)]`` for a standard deviation s."""
-    return mean(function * hermite(degree, z / deviation), deviation**2, _DIGITS)
+def _coefficients(function: sp.Expr, deviation: sp.Rational, terms: int) -> tuple[arb, ...]:
+    """Return balls around ``A_k / sqrt(k!)`` for a standard deviation and all k below the number of terms."""
+    return hermite_coefficients(function, deviation**2, terms, _DIGITS)
 
 
 @cache
@@ -78,13 +69,12 @@ def partial_sum(series: HermiteSeries, first: sp.Rational, second: sp.Rational, 
         terms: number of terms; the rest is bounded by Parseval's identity and added to the radius.
     """
     with precision(4 * _DIGITS + 40):
-        total, seen = arb(0), [arb(0), arb(0)]
-        for k in range(terms):
-            pair = [coefficient(series.function, s, k) for s in (first, second)]
-            weight = sp.Rational(series.weight.subs({K: k, RHO: rho}))
-            total += pair[0] * pair[1] * arb(exact(weight))
-            for n in range(2):
-                seen[n] += pair[n] * pair[n] / arb.fac_ui(k)
+        total = arb(0)
+        known = [_coefficients(series.function, s, terms) for s in (first, second)]
+        for k, (one, other) in enumerate(zip(*known, strict=True)):
+            weight = sp.Rational(series.weight.subs({K: k, RHO: rho})) * sp.factorial(k)
+            total += one * other * arb(exact(weight))
+        seen = [sum((h * h for h in of), arb(0)) for of in known]
         left = [_second_moment(series.function, s) - seen[n] for n, s in enumerate((first, second))]
         tail = abs(arb(exact(rho))) ** terms * (left[0].nonnegative_part() * left[1].nonnegative_part()).sqrt()
         return total + arb(0, 1) * tail.abs_upper()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import sympy as sp
 
@@ -55,14 +55,14 @@ class GaussianMean:
         return f"{{gaussian mean}}{self.order}{'weak' if self.weak else ''}|{self.activation.expression}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClosedForm:
     """An expression in a, b, c and D, and what has to be positive for it to hold."""
 
     expression: sp.Expr
     positive: tuple[sp.Expr, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return the normal form as text."""
         return f"{{closed form}}{self.expression}"
@@ -104,13 +104,18 @@ def mehler(term: GaussianMean, model: Model) -> Rewriting:
 
 
 @cache
+def _evaluated(term: GaussianMean) -> Theorem:
+    return reflexivity(term, GAUSSIAN_PAIR).by(gaussian_calculus)
+
+
+@cache
 def mean_theorem(which: Activation, order: int) -> Theorem:
     """Return the theorem on E[phi phi], or E[phi' phi'] pathwise: a closed form if there is one, else a series."""
-    start = reflexivity(GaussianMean(which, order), GAUSSIAN_PAIR)
+    term = GaussianMean(which, order)
     try:
-        return start.by(gaussian_calculus)
+        return _evaluated(term)
     except NotInClass:
-        return start.by(mehler)
+        return reflexivity(term, GAUSSIAN_PAIR).by(mehler)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,10 +157,7 @@ class Dual:
 
 @cache
 def _dual(which: Activation, weak: bool) -> Dual:
-    value, slope = (
-        reflexivity(GaussianMean(which, order, weak and bool(order)), GAUSSIAN_PAIR).by(gaussian_calculus)
-        for order in (0, 1)
-    )
+    value, slope = (_evaluated(GaussianMean(which, order, weak and bool(order))) for order in (0, 1))
     return Dual(which, value, slope)
 
 

@@ -14,6 +14,7 @@ from derive.operators import (
     letter_of,
     slot,
 )
+from derive.scalars import recurrence
 from derive.theorem import Conclusion, Rewriting, Theorem, inference, rule
 
 SMALL_STEPS = "the learning rate times the largest eigenvalue of Theta is less than 2"
@@ -34,7 +35,7 @@ def solve_recurrence(change: Theorem, state: Operator, target: Operator, initial
         raise ValueError("expected a change of the form A (state - target)")
     y, (y0, goal) = sp.Function("y"), sp.symbols("y0 goal")
     mode = pieces[0].subs(slot(0), eigenvalue)
-    solved = sp.rsolve(y(step + 1) - y(step) - mode * (y(step) - goal), y(step), {y(0): y0}).expand()
+    solved = recurrence(y(step + 1) - y(step) - mode * (y(step) - goal), y(step), y0).expand()
     of_initial, of_target = (function_of_theta(solved.coeff(s), eigenvalue) for s in (y0, goal))
     solution = of_initial @ initial + of_target @ target
     if _increment(solution) != generator @ (solution - target):
@@ -54,7 +55,7 @@ def sum_changes(change: Theorem, quantity: Operator) -> Conclusion:
     """
     right = _exact_change(change, quantity)
     y = sp.Function("y")
-    result = right.map(lambda g: sp.rsolve(y(step + 1) - y(step) - sp.powsimp(g), y(step), {y(0): 0}))
+    result = right.map(lambda g: recurrence(y(step + 1) - y(step) - sp.powsimp(g), y(step), sp.S.Zero))
     if _increment(result) != right or _at(result, 0).words:
         raise ValueError("the sum does not have the given change, or does not start at zero")
     return Conclusion(quantity, "=", result, assumptions=(f"at t = 0, {letter_of(quantity).name} is 0",))

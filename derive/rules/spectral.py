@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import sympy as sp
 
 from derive.model import Model
@@ -26,6 +24,7 @@ from derive.operators import (
     word,
 )
 from derive.rules.traversal import require_same_model
+from derive.scalars import flow, integral, limit
 from derive.terms import Term
 from derive.theorem import Conclusion, Rewriting, Theorem, inference, rule
 
@@ -107,7 +106,7 @@ def substitute_theorem(term: Term, model: Model, theorem: Theorem) -> Rewriting:
 @rule("at time zero")
 def at_time_zero(operator: Operator, model: Model) -> Operator:
     """Return the value of the operator at t = 0."""
-    return operator.map(lambda g: sp.limit(g, time, 0))
+    return operator.map(lambda g: limit(g, time, sp.S.Zero))
 
 
 @rule("as time grows every decaying mode vanishes", relation="→")
@@ -118,12 +117,12 @@ def as_time_grows(operator: Operator, model: Model) -> Rewriting:
         ValueError: if a mode does not converge, as a linearly growing one on the kernel would not.
     """
     try:
-        limit = operator.map(lambda g: sp.limit(g, time, sp.oo))
+        final = operator.map(lambda g: limit(g, time, sp.oo))
     except NotImplementedError as error:
         raise ValueError(f"a mode of {operator.key} does not converge as time grows, as far as is known") from error
-    if not all(is_value(p) for pieces in limit.words.values() for p in pieces):
+    if not all(is_value(p) for pieces in final.words.values() for p in pieces):
         raise ValueError(f"a mode of {operator.key} does not converge as time grows")
-    return Rewriting(limit, (POSITIVE_RATE,), (time,))
+    return Rewriting(final, (POSITIVE_RATE,), (time,))
 
 
 @rule("the kernel of Theta is trivial: every eigenvalue is positive")
@@ -152,12 +151,12 @@ def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operat
     y = sp.Function("y")
     y0, goal = sp.symbols("y0 goal")
     mode = pieces[0].subs(slot(0), eigenvalue)
-    solved = sp.dsolve(sp.Eq(y(time).diff(time), mode * (y(time) - goal)), y(time), ics={y(0): y0}).rhs.expand()
+    solved = flow(mode * (y(time) - goal), y(time), y0).expand()
     of_initial, of_target = (function_of_theta(solved.coeff(s), eigenvalue) for s in (y0, goal))
     solution = of_initial @ initial + of_target @ target
     if solution.map(lambda g: sp.diff(g, time)) != generator @ (solution - target):
         raise ValueError("the solution does not satisfy the equation")
-    if solution.map(lambda g: sp.limit(g, time, 0)) != initial:
+    if solution.map(lambda g: limit(g, time, sp.S.Zero)) != initial:
         raise ValueError("the solution does not start at the initial value")
     start = f"at t = 0, {letter_of(state).name} is {in_words(initial)}"
     return Conclusion(state, "=", solution, assumptions=(start,), meanings=((state, initial),))
@@ -167,13 +166,8 @@ def solve_mode(rate: Theorem, state: Operator, target: Operator, initial: Operat
 def integrate_rate(rate: Theorem, quantity: Operator) -> Conclusion:
     """Return ``quantity_t``, zero at t = 0, from the theorem on its rate with all functions of time explicit."""
     right = _exact_rate(rate, quantity)
-    s = sp.Dummy("s", positive=True)
-
-    def integral(g: sp.Expr) -> sp.Expr:
-        return sp.expand(reduce(lambda x, y: x + y, _terms_integrated(g, s), sp.S.Zero))
-
-    result = right.map(integral)
-    if result.map(lambda g: sp.diff(g, time)) != right or result.map(lambda g: sp.limit(g, time, 0)).words:
+    result = right.map(_integrated)
+    if result.map(lambda g: sp.diff(g, time)) != right or result.map(lambda g: limit(g, time, sp.S.Zero)).words:
         raise ValueError("the integral does not have the given rate, or does not start at zero")
     return Conclusion(quantity, "=", result, assumptions=(f"at t = 0, {letter_of(quantity).name} is 0",))
 
@@ -194,5 +188,10 @@ def _exact_rate(rate: Theorem, state: Operator) -> Operator:
     return rate.rhs
 
 
-def _terms_integrated(g: sp.Expr, s: sp.Symbol) -> list[sp.Expr]:
-    return [sp.integrate(term.subs(time, s), (s, 0, time)) for term in sp.Add.make_args(sp.expand(g))]
+_ELAPSED = sp.Dummy("s", positive=True)
+
+
+def _integrated(g: sp.Expr) -> sp.Expr:
+    """Return the integral of a function of time from 0 on, term by term."""
+    terms = sp.Add.make_args(sp.expand(g))
+    return sp.expand(sp.Add(*(integral(term.subs(time, _ELAPSED), _ELAPSED, time) for term in terms)))

@@ -26,11 +26,11 @@ def each_term(
     ``change`` returns the whole new term including its sums; indices it leaves free are those it was given as bound
     and has disposed of.
     """
-    result = Expression()
-    for bound, factors, coefficient in expression:
-        changed = change(*opened(bound, factors), coefficient)
-        result = result + (Expression([(bound, factors, coefficient)]) if changed is None else changed)
-    return result
+    terms: list[tuple[tuple[Index, ...], tuple[Factor, ...], sp.Expr]] = []
+    for term in expression:
+        changed = change(*opened(term[0], term[1]), term[2])
+        terms.extend([term] if changed is None else changed)
+    return Expression(terms)
 
 
 def first_factor(expression: Expression, kind: type, change: Callable[..., Expression | None]) -> Expression:

@@ -5,12 +5,12 @@ A mutant is killed by a concrete instance on which it differs from the statement
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from derive.claim import Claim, Observable, Printed
 from derive.compare import counterexample
 from derive.examiner import Examination, examine, examine_step
-from derive.lecture import CLAIMS
 from derive.operators import IllTyped
 from derive.terms import Term
 from derive.theorem import StepRefuted, Theorem
@@ -42,23 +42,37 @@ def symbolic(claim: Claim) -> tuple[CheckResult, Examination | None]:
     steps = f"{len(theorem.steps)} step" + ("s" if len(theorem.steps) != 1 else "")
     lemmas = f" and those of its lemmas at {examination.lemmas}" if examination.lemmas else ""
     note = f"{steps} re-checked at {count} exact instances{lemmas}; the right side is the statement"
-    if same := claims_with_right_side(derived, claim.id):
-        note += f"; it is found to be the right side of {' and '.join(same)} too"
     return _result(Verdict.INCONCLUSIVE if survived else Verdict.CONFIRMED, count, note, mutants), examination
 
 
-def claims_with_right_side(term: Term, but: str) -> tuple[str, ...]:
-    """Return the ids of the other claims whose derivation ends in the same term: what the machine finds to be equal."""
-    is_dual = CLAIMS[but].observable is Observable.DUAL
+def right_side(claim: Claim) -> str:
+    """Return the normal form of the term that the derivation of a claim ends in; equal texts are equal terms."""
+    return claim.derived(claim.proven()).key
+
+
+def comparable(key: str, claims: Mapping[str, Claim]) -> tuple[str, ...]:
+    """Return the ids of the claims of a registry whose derivations could end in the same term as that of one.
+
+    Duals end in terms of their own kinds, and to derive them all takes seconds.
+    """
+    is_dual = claims[key].observable is Observable.DUAL
     return tuple(
-        key
-        for key, claim in CLAIMS.items()
-        # duals end in terms of their own kinds, and to derive them all takes seconds
-        if key != but
-        and claim.theorem
-        and (claim.observable is Observable.DUAL) == is_dual
-        and claim.derived(claim.proven()).key == term.key
+        other for other, claim in claims.items() if claim.theorem and (claim.observable is Observable.DUAL) == is_dual
     )
+
+
+def with_equals(check: CheckResult, key: str, right_sides: Mapping[str, str]) -> CheckResult:
+    """Return the symbolic check of a claim, its note with the other claims that the machine finds to be equal.
+
+    Args:
+        check: of the claim.
+        key: id of the claim.
+        right_sides: of it and of others, by id, see :func:`right_side`.
+    """
+    same = [other for other, side in right_sides.items() if other != key and side == right_sides[key]]
+    if check.verdict is Verdict.REFUTED or not same:
+        return check
+    return replace(check, note=f"{check.note}; it is found to be the right side of {' and '.join(same)} too")
 
 
 def _mutant(claim: Claim, theorem: Theorem, name: str, wrong: Term) -> MutantResult:

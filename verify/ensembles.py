@@ -513,8 +513,9 @@ def _own_part(shape: NetworkShape, parameters: Parameters, fed: FloatArray) -> F
             differences.append(outputs() - start)
             moved[:, *place] = before  # adding and taking away rounds
     jacobian = np.stack(differences, axis=-1)
-    own: FloatArray = np.einsum("nkad,nmbd->nabkm", jacobian, jacobian, optimize=True)
-    return own
+    rows = jacobian.reshape(len(jacobian), -1, len(differences))
+    products = np.matmul(rows, rows.transpose(0, 2, 1)).reshape(*jacobian.shape[:3], *jacobian.shape[1:3])
+    return np.asarray(products.transpose(0, 2, 4, 1, 3))
 
 
 def _control(ensemble: Ensemble, x: FloatArray, names: str, layers: FloatArray) -> FloatArray:

@@ -338,5 +338,6 @@ CLAIMS = (
         statement=lambda: Formula(r"\mathrm{law}(\phi(z^{1}_{k}(x))) = \mathcal{N}(0, K^{1}(x, x)) \circ \phi^{-1}"),
         mutants=tuple,
         exhibits=shown.image_of_a_normal_law,
+        unsampled="its law is known exactly: moments are compared at concrete numbers",
     ),
 )

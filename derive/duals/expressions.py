@@ -186,9 +186,9 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
         return min(options, key=lambda option: option[:2])[2]
     sizes = [[_size(sp.Mul(number, *top), at) for at in _PAIRS] for _, _, (number, top, _) in options]
     least = [min(column) or 1.0 for column in zip(*sizes, strict=True)]
-    waste = [max(size / best for size, best in zip(row, least, strict=True)) for row in sizes]
-    order = sorted(range(len(options)), key=lambda n: (waste[n] > _WASTE * min(waste), options[n][1], options[n][0]))
-    return options[order[0]][2]
+    waste = [max(size / smallest for size, smallest in zip(row, least, strict=True)) for row in sizes]
+    best = min(range(len(options)), key=lambda n: (waste[n] > _WASTE * min(waste), options[n][1], options[n][0]))
+    return options[best][2]
 
 
 _PAIRS = tuple(

@@ -33,6 +33,7 @@ from numeric.hermite import (
     reaches,
     resolved,
 )
+from numeric.sharing import shared
 
 _ORDERS, _MORE = (64, 512), 2048
 """Numbers of terms, each for pairs for which those before are not enough, the last for activations with breaks only;
@@ -48,8 +49,9 @@ digits that the integral has: means of one-sided activations vanish there. Chose
 _MEASURED = 1e-14
 """Error of the means of a resolved activation; measured by tests/benchmarks/bench_duals.py, rounded up."""
 
-_BLOCK, _PAIRS = 15_000, 64
-"""Numbers, and pairs to integrate, worked on at a time: in the cache, and where memory is reused. Chosen."""
+_BLOCK, _SUMMED, _PAIRS = 15_000, 50_000, 512
+"""Numbers, pairs to sum, and pairs to integrate, worked on at a time: few enough for the cache, enough for threads to
+go side by side. Chosen."""
 _STEP = 4.5
 """Largest width of a panel in x; chosen: its rule integrates a normal density over twice as much to rounding."""
 _OVERSHOOT = 0.25
@@ -161,9 +163,12 @@ class HermiteMehler:
         slope, s = c / root, np.sqrt(D) / root
         result = np.empty(len(root))
         levels = np.digitize(self._phi.finest / (reach * s), [room for room, _ in _LEVELS[1:]])
-        for level in range(len(_LEVELS)):
-            for at in _blocks(levels == level, _PAIRS):
-                result[at] = self._outer(root[at], slope[at], s[at], reach, level)
+
+        def integrate(task: tuple[int, IntArray]) -> None:
+            level, at = task
+            result[at] = self._outer(root[at], slope[at], s[at], reach, level)
+
+        shared(integrate, ((level, at) for level in range(len(_LEVELS)) for at in _blocks(levels == level, _PAIRS)))
         return result
 
     def _outer(self, root: FloatArray, slope: FloatArray, s: FloatArray, reach: float, level: int) -> FloatArray:
@@ -257,12 +262,17 @@ def _blocks(which: NDArray[np.bool_], size: int) -> Iterator[IntArray]:
 def _mehler(coefficients: FloatArray, p: IntArray, q: IntArray, rho: FloatArray) -> FloatArray:
     """Return sum_k rho^k A_k(p) A_k(q) for columns p and q of coefficients, by Horner's rule."""
     result = np.zeros(len(rho))
-    for start in range(0, len(rho), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        total = result[block]
+
+    def add(block: slice) -> None:
+        total, first, second, r = result[block], p[block], q[block], rho[block]
+        left, right = np.empty_like(r), np.empty_like(r)
         for row in coefficients[::-1]:
-            total *= rho[block]
-            total += row[p[block]] * row[q[block]]
+            np.take(row, first, out=left, mode="clip")  # as they are, without a copy in between
+            left *= np.take(row, second, out=right, mode="clip")
+            total *= r
+            total += left
+
+    shared(add, (slice(start, start + _SUMMED) for start in range(0, len(rho), _SUMMED)))
     return result
 
 

@@ -29,7 +29,7 @@ class Field:
     """The field of rational functions in a, b, c, D, pi, i and further generators.
 
     Attributes:
-        generators: all generators as SymPy objects: symbols, pi, I, square roots of primes, other constants.
+        generators: all generators as SymPy objects: symbols, pi, I, square roots of primes, logarithms.
     """
 
     generators: tuple[sp.Expr, ...]
@@ -104,18 +104,18 @@ class Field:
             product = self.one
             for prime, times in sp.factorint(e.base).items():
                 half = times * e.exp  # half-integer powers of primes that are generators
-                if half.is_Integer:
-                    product = product * self.number(sp.Integer(prime) ** half)
-                else:
-                    product = product * self.ratio(sp.Integer(prime) ** (half - sp.S.Half)) * self._root(prime)
+                product = product * self.number(sp.Integer(prime) ** sp.floor(half))
+                if not half.is_Integer:
+                    product = product * self._known(sp.sqrt(prime))
             return product
+        if isinstance(e, sp.log) and e.args[0].is_Rational and e.args[0] > 0:
+            return sum((self._known(sp.log(p)) * self.number(n) for p, n in _factors(e.args[0]).items()), self.zero)
         raise NotRational(f"{e} is not rational in {', '.join(map(str, self.generators))}")
 
-    def _root(self, prime: int) -> Ratio:
-        root = sp.sqrt(prime)
-        if root not in self.position:
-            raise NotRational(f"{root} is no generator")
-        return self.generator(root)
+    def _known(self, constant: sp.Expr) -> Ratio:
+        if constant not in self.position:
+            raise NotRational(f"{constant} is no generator")
+        return self.generator(constant)
 
     def symbolic(self, polynomial: fmpq_mpoly) -> sp.Expr:
         """Return a polynomial as a SymPy expression."""
@@ -158,14 +158,15 @@ class Field:
 
 @cache
 def field_with(generators: tuple[sp.Expr, ...] = ()) -> Field:
-    """Return the field with further generators: parameters, square roots of primes, constants."""
+    """Return the field with further generators: parameters, square roots of primes, logarithms of constants."""
     return Field((*_FIXED, *generators))
 
 
 def generators_of(expressions: Iterable[sp.Expr]) -> tuple[sp.Expr, ...]:
     """Return the parameters and constants that expressions need besides a, b, c, D, z, pi, i, in a fixed order.
 
-    Square roots of positive integers become those of their primes.
+    Square roots of positive integers become those of their primes, and so do logarithms of rational numbers. Whether
+    logarithms satisfy polynomials nobody knows; here they do not, so that zeros could be missed but none invented.
     """
     found: set[sp.Expr] = set()
     for expression in expressions:
@@ -173,7 +174,19 @@ def generators_of(expressions: Iterable[sp.Expr]) -> tuple[sp.Expr, ...]:
         for power in expression.atoms(sp.Pow):
             if power.base.is_Integer and power.base > 0 and power.exp.is_Rational and power.exp.q == 2:
                 found |= {sp.sqrt(prime) for prime, times in sp.factorint(power.base).items() if times % 2}
+        for logarithm in expression.atoms(sp.log):
+            argument = logarithm.args[0]
+            if argument.is_Rational and argument > 0:
+                found |= {sp.log(prime) for prime in _factors(argument)}
+            elif argument.is_number and argument.is_positive:
+                found.add(logarithm)
     return tuple(sorted(found, key=sp.default_sort_key))
+
+
+def _factors(number: sp.Rational) -> dict[int, int]:
+    """Return the primes of a positive rational number and their powers."""
+    powers: dict[int, int] = sp.factorrat(number)
+    return powers
 
 
 class Ratio:

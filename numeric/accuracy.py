@@ -19,8 +19,9 @@ from numeric.certified import certified_closed_form
 
 FloatArray = NDArray[np.float64]
 Pair = tuple[float, float, float, float]
-_CANCELLING = 1e-3
-"""Below this fraction of ``sqrt(k(a, a) k(b, b))`` a mean is the difference of larger parts, in general; chosen."""
+_CANCELLING = 1e-2
+"""Below this fraction of ``sqrt(k(a, a) k(b, b))`` a mean is the difference of larger parts, in general: one rounding of
+such a part, relative to the mean, is then more than a hundred units in the last place. Chosen for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Accuracy:
     Attributes:
         pairs: how many pairs were tried.
         absolute: the largest error relative to ``sqrt(k(a, a) k(b, b))``.
-        ulps: the largest error in units in the last place, where the mean is no smaller than a thousandth of that.
+        ulps: the largest error in units in the last place, where the mean is no smaller than a hundredth of that.
     """
 
     pairs: int

@@ -76,7 +76,7 @@ class HermiteMehler:
 
     Attributes:
         error: estimate of the absolute error relative to sqrt(k(a, a) k(b, b)): what was measured for resolved
-            activations, and the part of this one that is not resolved.
+            activations, and the part of this one that is not resolved; infinite where nothing is computed.
     """
 
     def __init__(self, function: Function, breaks: tuple[float, ...] = ()) -> None:
@@ -88,7 +88,8 @@ class HermiteMehler:
         """
         with np.errstate(all="ignore"):
             self._phi = resolved(function, breaks)
-        self.error = _MEASURED + self._phi.residual
+            self._poles = [x for x in breaks if not np.isfinite(function(np.array([x]))).all()]
+        self.error = np.inf if self._poles else _MEASURED + self._phi.residual
 
     def __call__(self, a: ArrayLike, b: ArrayLike, c: ArrayLike, D: ArrayLike) -> FloatArray:
         """Return the means at variances a, b, covariances c and determinants D = ab - c^2, broadcast.
@@ -97,8 +98,14 @@ class HermiteMehler:
         where the second moment of phi(u) or phi(v) overflows.
 
         Raises:
-            ValueError: if the activation varies too fast to be resolved as far out as a variance asks, or gives NaN.
+            ValueError: if the activation varies too fast to be resolved as far out as a variance asks, or gives NaN, or
+                is infinite at a break point.
         """
+        if self._poles:
+            raise ValueError(
+                f"expected a function that is finite at its break points, got one that is not at z = {self._poles[0]:g}"
+                "; what is integrable there is not computed in float64"
+            )
         first, second, covariance, determinant = (np.asarray(x, dtype=float) for x in (a, b, c, D))
         shape = np.broadcast_shapes(first.shape, second.shape, covariance.shape, determinant.shape)
         variances, place = np.unique(np.concatenate([first.ravel(), second.ravel()]), return_inverse=True)

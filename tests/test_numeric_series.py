@@ -97,6 +97,13 @@ def test_zero_variances_give_products_of_means():
     assert mean(np.zeros((3, 1)), np.ones(2), 0.0, 0.0).shape == (3, 2)
 
 
+def test_what_is_infinite_at_a_break_point_is_refused_and_the_error_says_so():
+    mean = HermiteMehler(lambda x: 1 / np.sqrt(np.abs(x)), (0.0,))
+    assert mean.error == np.inf
+    with pytest.raises(ValueError, match=r"finite at its break points, got one that is not at z = 0"):
+        mean(1.0, 1.0, 0.5, 0.75)
+
+
 def test_a_second_moment_beyond_floats_is_infinite():
     mean = HermiteMehler(np.exp)
     assert float(mean(400.0, 400.0, 0.0, 160000.0)) == np.inf

@@ -52,7 +52,7 @@ def digits(rows) -> None:
     print(
         f"\nfloat64 over {PAIRS} pairs, variances in [1e-3, 1e3], 1 - |rho| in [1e-16, 1]: absolute error relative to"
     )
-    print("sqrt(k(a,a) k(b,b)) (promised 1e-14); ulps where the mean does not cancel (promised 100)")
+    print("sqrt(k(a,a) k(b,b)) (promised 1e-14); ulps where the mean is above 1/100 of that (promised 100)")
     print(f"{'':<28} {'phi':>9} {'ulps':>6} {'phi-dot':>9} {'ulps':>6}  route")
     for row in rows:
         figures, routes = [], []

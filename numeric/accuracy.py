@@ -20,8 +20,8 @@ from numeric.certified import certified_closed_form
 FloatArray = NDArray[np.float64]
 Pair = tuple[float, float, float, float]
 _CANCELLING = 1e-2
-"""Below this fraction of ``sqrt(k(a, a) k(b, b))`` a mean is the difference of larger parts, in general: one rounding of
-such a part, relative to the mean, is then more than a hundred units in the last place. Chosen for that."""
+"""Below this fraction of ``sqrt(k(a, a) k(b, b))`` a mean is the difference of larger parts, in general: one rounding
+of such a part is then more than a hundred units in the last place of the mean. Chosen for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,12 @@ from verify.wide_limits import at_times, slopes_of
 
 INPUTS = Inputs("typed here", np.array([[0.6, -0.8, 1.1], [1.3, 0.4, -0.5]]), ("a", "b"))
 KEYS = [key for key in CLAIMS if key.startswith(("eq81-", "lazy.", "training."))]
-PLANS = {key: plans_for(CLAIMS[key], INPUTS, 0.02) for key in KEYS}
 NOTHING = np.empty(0)
+
+
+@cache
+def planned(key):
+    return plans_for(CLAIMS[key], INPUTS, 0.02)
 
 
 @cache
@@ -62,8 +66,8 @@ def moments(part, blocks):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_claim_on_training_is_sampled_and_tells_its_mutants_apart(key):
-    assert PLANS[key]
-    for plan in PLANS[key]:
+    assert planned(key)
+    for plan in planned(key):
         assert len(plan.mutants) >= 2
         assert all(mutant.largest >= plan.resolution > plan.allowed for mutant in plan.mutants)
         assert any(word in plan.note for word in (NTK, STANDARD))
@@ -74,7 +78,7 @@ def test_targets_are_those_of_trained_ensembles():
     task = problem(PROBLEM)
     net = trained_ensemble(WIDTHS[0]).limit
     law = net.trained(task.data.x, task.data.y[:, 0], task.tests, t=task.schedule.times[1:])
-    (mean,), (covariance,) = PLANS["training.mean"], PLANS["training.covariance"]
+    (mean,), (covariance,) = planned("training.mean"), planned("training.covariance")
     np.testing.assert_allclose(mean.parts[0].statistic.target, law.mean.ravel(), rtol=1e-10)
     rows, columns = np.tril_indices(len(task.tests))
     expected = law.covariance[:, rows, columns].ravel()
@@ -82,7 +86,7 @@ def test_targets_are_those_of_trained_ensembles():
 
 
 def test_a_cross_term_counted_twice_shows_at_two_test_inputs_only():
-    (plan,) = PLANS["training.covariance"]
+    (plan,) = planned("training.covariance")
     (mutant,) = (m for m in plan.mutants if "twice" in m.name)
     single = np.array(["·" not in label for label in plan.labels])
     np.testing.assert_allclose(mutant.distance[single], 0, atol=1e-14)
@@ -90,7 +94,7 @@ def test_a_cross_term_counted_twice_shows_at_two_test_inputs_only():
 
 
 def test_two_widths_are_combined_so_that_the_term_in_one_over_the_width_cancels():
-    (plan,) = PLANS["training.mean"]
+    (plan,) = planned("training.mean")
     assert sum(part.weight for part in plan.parts) == pytest.approx(1)
     assert sum(part.weight / part.ensemble.widths[0] for part in plan.parts) == pytest.approx(0)
 
@@ -230,7 +234,7 @@ def test_standard_parameterization_has_one_learning_rate():
 
 @pytest.mark.parametrize("key", ["training.mean", "training.covariance"])
 def test_trained_networks_do_not_contradict_their_limit_and_refute_another(key):
-    (plan,) = PLANS[key]
+    (plan,) = planned(key)
     found = tuple(moments(part, 10) for part in plan.parts)
     assert judge(plan, found, 1e-4, 0).verdict is not Verdict.REFUTED
     largest = max(CLAIMS[key].mutants(), key=lambda m: next(p.largest for p in plan.mutants if p.name == m.name))
@@ -246,7 +250,7 @@ ORDERS = "lazy.outputs", "lazy.kernel", "lazy.parameters"
 @cache
 def sampled_orders():
     """Return the moments of each claim's parts: one training serves all, as in a run."""
-    plans = [PLANS[key][0] for key in ORDERS]
+    plans = [planned(key)[0] for key in ORDERS]
     found = []
     for parts in zip(*(plan.parts for plan in plans), strict=True):
         statistics = tuple(part.statistic for part in parts)
@@ -258,7 +262,7 @@ def sampled_orders():
 @pytest.mark.parametrize("key", ORDERS)
 def test_networks_confirm_an_order_and_refute_another(key):
     claim, found = CLAIMS[key], sampled_orders()[key]
-    assert judge(PLANS[key][0], found, 1e-3, 0).verdict is Verdict.CONFIRMED
+    assert judge(planned(key)[0], found, 1e-3, 0).verdict is Verdict.CONFIRMED
     power = claim.statement().power - sp.Rational(3, 4)  # between mutants, so that it can be resolved
     wrong = dataclasses.replace(claim, statement=lambda: Order(claim.slot, power, tight=True))
     (planted,) = laziness(wrong, 128)
@@ -279,21 +283,21 @@ def sizes(plan, exponent):
     [(-1.0, Verdict.CONFIRMED), (-0.5, Verdict.CONFIRMED), (0.0, Verdict.REFUTED), (-0.25, Verdict.REFUTED)],
 )
 def test_a_bound_holds_for_whatever_shrinks_faster(exponent, verdict):
-    (plan,) = PLANS["eq81-f"]
+    (plan,) = planned("eq81-f")
     found = judge(plan, sizes(plan, exponent), 1e-6, 0)
     assert found.verdict is verdict
     assert found.estimate == pytest.approx(max(exponent + 0.5, 0.0), abs=0.02)
 
 
 def test_a_bound_that_is_too_strong_is_killed_only_by_what_exceeds_it():
-    (plan,) = PLANS["eq81-f"]
+    (plan,) = planned("eq81-f")
     strong = dataclasses.replace(plan, mutants=(PlannedMutant("bounded by N^-3/2", np.array([-1.0])),))
     assert judge(strong, sizes(plan, -1.0), 1e-6, 0).mutants[0].killed
     assert not judge(strong, sizes(plan, -2.0), 1e-6, 0).mutants[0].killed
 
 
 def test_without_a_prediction_powers_of_the_width_are_drawn():
-    (plan,) = PLANS["lazy.outputs"]
+    (plan,) = planned("lazy.outputs")
     (series,) = judge(plan, sizes(plan, -1.0), 1e-6, 0).series
     assert [curve.style for curve in series.curves] == ["measured", "guide", "guide"]
     first, last = (curve.y[-1] / curve.y[0] for curve in series.curves[1:])

@@ -49,6 +49,8 @@ REACHES = 9.0, 12.0, 18.0, 27.0, 37.5
 """Where Gaussian integrals may end, in standard deviations; beyond the last the normal density underflows."""
 _NEGLIGIBLE = 35.5
 """Minus the logarithm of the density of a second moment at its ends relative to the largest; chosen, below rounding."""
+_OVERFLOWS = float(np.log(np.finfo(float).max))
+"""The logarithm of the largest number."""
 _PARSEVAL_ROUNDING = 1e-15
 """Rounding error of the remainder of Parseval's identity relative to the second moment; chosen, some ulps."""
 _NUMBERS = 50_000
@@ -146,15 +148,17 @@ def _walk(function: Function, start: float, stop: float) -> tuple[list[_Panel], 
 def reaches(function: Function, roots: FloatArray) -> FloatArray:
     """Return which of :data:`REACHES` has all but a negligible part of E[phi(sqrt(a) x)^2], for square roots of a.
 
-    It is infinite where the second moment is more than can be represented.
+    It is infinite where the second moment is more than can be represented, and not a number where that has no such
+    part: it does not exist, or comes from values where the normal density underflows.
     """
     x = np.arange(0.0, REACHES[-1] + 0.5, 0.5)
     sizes = np.maximum(*(np.abs(function(roots[:, None] * side)) for side in (x, -x)))
     density = 2 * np.log(sizes) - x**2 / 2
     largest = density.max(axis=1)
     last = np.where(density > largest[:, None] - _NEGLIGIBLE, x, 0.0).max(axis=1)
-    overflow = (largest == np.inf) | (last == x[-1]) & (density[:, -1] > 0)
-    return np.where(overflow, np.inf, np.take(REACHES, np.searchsorted(REACHES[:-1], last + 0.5)))
+    beyond = (last == x[-1]) & (density[:, -1] > 0)
+    enough = np.take(REACHES, np.searchsorted(REACHES[:-1], last + 0.5))
+    return np.where(largest > _OVERFLOWS, np.inf, np.where(beyond, np.nan, enough))
 
 
 def marks(reach: float, step: float) -> FloatArray:

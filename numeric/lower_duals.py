@@ -238,7 +238,19 @@ def undefined_at_zero(expression: sp.Expr) -> bool:
     return False
 
 
+def mean_of_modulus(expression: sp.Expr) -> Callable[..., FloatArray]:
+    """Return ``E|f(u) f(v)|`` as a function of (a, b, c, D), of which a mean that cancels is a small part.
+
+    Its kinks at zeros of f are not looked for, so that it has some six digits.
+    """
+    function = lowered_function(expression)
+    return HermiteMehler(lambda x: np.abs(function(x)), _breaks(expression))
+
+
 def _series(expression: sp.Expr) -> LoweredMean:
-    parts = pieces(expression)
-    series = HermiteMehler(lowered_function(expression), tuple(float(part.low) for part in parts[1:]))
+    series = HermiteMehler(lowered_function(expression), _breaks(expression))
     return LoweredMean(series, SERIES, series.error)
+
+
+def _breaks(expression: sp.Expr) -> tuple[float, ...]:
+    return tuple(float(part.low) for part in pieces(expression)[1:])

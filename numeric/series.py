@@ -98,8 +98,8 @@ class HermiteMehler:
         where the second moment of phi(u) or phi(v) overflows.
 
         Raises:
-            ValueError: if the activation varies too fast to be resolved as far out as a variance asks, or gives NaN, or
-                is infinite at a break point.
+            ValueError: if the activation varies too fast to be resolved as far out as a variance asks, gives NaN, or
+                is infinite at a break point, or has a second moment that comes from too far out.
         """
         if self._poles:
             raise ValueError(
@@ -118,6 +118,11 @@ class HermiteMehler:
     def _means(self, roots: FloatArray, i: IntArray, j: IntArray, c: FloatArray, D: FloatArray) -> FloatArray:
         """Return the means at pairs of the variances roots^2; i is the place of the larger one, j of the other."""
         reach = reaches(self._phi.function, roots)
+        if np.isnan(reach).any():
+            raise ValueError(
+                f"expected second moments that come from within {REACHES[-1]} standard deviations, at variance "
+                f"{roots[np.isnan(reach)][0] ** 2:.3g} it does not exist or does not; take smaller inputs or sigma_w"
+            )
         finite = np.isfinite(reach)
         if np.any(reach[finite] * roots[finite] > self._phi.domain):
             raise ValueError(
@@ -182,7 +187,9 @@ class HermiteMehler:
         """Return E[phi(root x) Phi(slope x, s)] for pairs at one level of smoothness, shape (n_pairs,)."""
         phi = self._phi
         edges, inner = phi.breaks if level else phi.edges, _NEAR if level >= _SINGLE else reach
-        layers = [(edge + s[:, None] * marks(inner, _NEAR)) / slope[:, None] for edge in edges]
+        # the tails of what y smears out reach beyond a panel by as much: a wide one beside it has to be cut there
+        smeared = phi.edges if level < _SINGLE else edges
+        layers = [(edge + s[:, None] * marks(inner, _NEAR)) / slope[:, None] for edge in smeared]
         of_u, of_v = (phi.edges / scale[:, None] for scale in (root, slope))
         of_v[self._shared(slope / root)] = np.nan
         rows, x, weights = gaussian_rule(cuts(reach, of_u, of_v, *layers), _STEP)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
@@ -141,3 +143,23 @@ def test_what_is_no_number_is_an_error_and_never_returned():
     assert np.isfinite(mean(40.0, 40.0, 20.0, 1200.0))
     with pytest.raises(ValueError, match=r"got NaN at variances up to 1e\+04: .* write it otherwise"):
         mean(1e4, 1e4, 5e3, 7.5e7)
+
+
+def test_a_second_moment_from_too_far_out_is_refused_and_not_called_infinite():
+    mean = HermiteMehler(np.exp)
+    with pytest.raises(ValueError, match="at variance 222 it does not exist or does not"):
+        mean(222.0, 0.3, 0.1, 66.59)  # E[exp(2 u)] = exp(444)
+    growing = HermiteMehler(lambda x: np.exp(x**2 / 2))
+    assert float(growing(0.25, 0.25, 0.1, 0.0525)) == pytest.approx(1 / np.sqrt((1 - 0.25) ** 2 - 0.1**2), rel=1e-13)
+    with pytest.raises(ValueError, match=r"at variance 0\.51 it does not exist"):
+        growing(0.51, 0.25, 0.1, 0.1175)
+
+
+@pytest.mark.parametrize(("a", "gap"), [(295.1124130551169, 0.0110834), (40.0, 0.05), (1e3, 1e-3)])
+def test_what_is_smeared_out_reaches_into_wide_panels(a, gap):
+    """The derivative of gelu(z - 1), whose tails end far inside of panels as wide as they are flat."""
+    row = activation("gelu(z-1)")
+    c = a * (1 - gap)
+    pair = a, a, c, float(Fraction(a) ** 2 - Fraction(c) ** 2)
+    found = measured(lowered_dual(row).derivative, dual(row).closed_forms[1], (pair,))
+    assert found.absolute <= 2e-15

@@ -166,7 +166,8 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
 
     Polynomials are also tried by powers of c, whose coefficients factor into means at a and at b. If it is to be
     steady, what it adds up has to be as small as can be: large parts cancel. Then polynomials in a - c, b - c and c, or
-    in a + c, b + c and c, are tried too: the former are means of a pair tilted by waves, small where it is parallel.
+    in a + c, b + c and c, are tried too, with ab or with D: the former are means of a pair tilted by waves, small where
+    it is parallel.
     """
     options: list[tuple[int, int, Factored]] = []
     brief = len(value) <= _BRIEF
@@ -181,7 +182,7 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
             length, form = _by_powers_of_c(free)
             options.append((length, 0, (sp.S.One, [form], [])))
             if steady:
-                options += [_by_distances(free, sign) for sign in (1, -1)]
+                options += [_by_distances(kind, sign) for kind in (free, without_products(value)) for sign in (1, -1)]
     if not steady:
         return min(options, key=lambda option: option[:2])[2]
     sizes = [[_size(sp.Mul(number, *top), at) for at in _PAIRS] for _, _, (number, top, _) in options]
@@ -194,7 +195,7 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
 _PAIRS = tuple(
     {a: sp.Float(x), b: sp.Float(x * y), c: sp.Float(rho * x * y**0.5), D: sp.Float((1 - rho) * (1 + rho) * x * x * y)}
     for x in (1e-3, 0.7, 1e3)
-    for y in (1.0, 1.0001, 3.0)
+    for y in (1.0, 1.0001, 3.0, 1e5, 1e-5)
     for rho in (0.5, 1 - 1e-9, -0.9, 1e-9 - 1)
 )
 """Pairs at which the parts of forms are compared; chosen: small to large, equal or not, parallel and antiparallel."""
@@ -219,7 +220,7 @@ _DISTANCES = tuple({x, sign * c} for x in (a, b) for sign in (1, -1))
 
 
 def _by_distances(value: Ratio, sign: int) -> tuple[int, int, Factored]:
-    """Return a polynomial without D by ``a - sign c`` and ``b - sign c``, with its length and differences."""
+    """Return a polynomial by ``a - sign c``, ``b - sign c``, c and D, with its length and differences."""
     field = value.field
     moved = value.composed({x: field.generator(x) + field.generator(c) * sign for x in (a, b)})
     (number, factors), (below, _) = (_content(p, field) for p in (moved.numerator, moved.denominator))

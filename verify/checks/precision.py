@@ -14,6 +14,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+import sympy as sp
 from mpmath.calculus.quadrature import GaussLegendre
 
 from derive.claim import Claim, Observable
@@ -24,7 +25,7 @@ from derive.terms import Expression, Term
 from numeric.accuracy import measured, wide_pairs
 from numeric.certified import precise_closed_form
 from numeric.kernels import MLP
-from numeric.lower_duals import LoweredMean, lowered_dual
+from numeric.lower_duals import LoweredMean, lowered_dual, mean_of_modulus
 from verify.checks.linear_models import NOTE, comparison
 from verify.planning import EQUIVALENT, SIGMA_B, SIGMA_W
 from verify.record import CheckResult, Digits, Entry, MutantResult
@@ -146,13 +147,13 @@ def _dual(claim: Claim) -> CheckResult:
         claim, value, expected, [_scale(e) for e in expected], labels, _DUAL_ALLOWED, note, _DUAL_RESOLUTION
     )
     if isinstance(theorem.rhs, ClosedForm):
-        return _with_accuracy(result, lowered, theorem.rhs)
+        return _with_accuracy(result, lowered, theorem.rhs, activation.derivative if order else activation.expression)
     return replace(result, digits=Digits(lowered.route, 0, lowered.error, None))
 
 
-def _with_accuracy(result: CheckResult, lowered: LoweredMean, form: ClosedForm) -> CheckResult:
+def _with_accuracy(result: CheckResult, lowered: LoweredMean, form: ClosedForm, function: sp.Expr) -> CheckResult:
     """Return a result with the error of the float64 function over pairs of all sizes and nearly all angles."""
-    accuracy = measured(lowered, form, wide_pairs(_WIDE))
+    accuracy = measured(lowered, form, wide_pairs(_WIDE), mean_of_modulus(function))
     label = (
         f"worst of {accuracy.pairs} pairs with variances from 0.001 to 1000 and 1 - |rho| from 1 to 1e-16, "
         "relative to sqrt(k(a,a) k(b,b))"

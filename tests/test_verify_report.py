@@ -28,7 +28,7 @@ from verify.report.math import related, split_at_plus, to_mathml
 from verify.report.plots import convergence_plot, forest_plot
 from verify.report.tex import tex_text
 from verify.report.training import rate_table, real_data_plot
-from verify.report.words import guarantee, interval, number
+from verify.report.words import guarantee, interval, number, power_of_two
 
 DERIVATION: dict[str, Any] = {
     "name": "ntk_recursion",
@@ -765,6 +765,17 @@ def test_the_embedded_letters_hold_italic_greek_and_a_licence_but_no_reserved_na
 )
 def test_numbers_read_well(value: float | None, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.0, "2⁰"), (16384.0, "2¹⁴"), (0.25, "2⁻²")])
+def test_powers_of_two_are_written_as_such(value, text):
+    assert power_of_two(value) == text
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -2.0, 65540.0])
+def test_other_numbers_are_no_powers_of_two(value):
+    with pytest.raises(ValueError, match="power of two"):
+        power_of_two(value)
 
 
 @given(st.floats(min_value=-1e30, max_value=1e30).filter(lambda x: x == 0 or abs(x) > 1e-30))

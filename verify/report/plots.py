@@ -6,6 +6,7 @@ Both take the dictionaries of a run record and return ``None`` where there is no
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import matplotlib
@@ -28,7 +29,7 @@ from verify.report.drawing import (
     VARIABLES,
     finished_svg,
 )
-from verify.report.words import clipped, number
+from verify.report.words import clipped, number, power_of_two
 
 # Rows beyond this many are drawn without names; the table beside the plot has them.
 _NAMED_ROWS = 24
@@ -58,7 +59,13 @@ def _plain_log_ticks(axes: Axes, x: np.ndarray[Any, np.dtype[np.float64]]) -> No
     ticks = np.unique(x)
     axes.xaxis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / 8)].tolist()))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(float(value), 4)))
+    doubled = len(ticks) > 0 and ticks[-1] >= _LARGE and all(math.frexp(tick)[0] == 0.5 for tick in ticks)
+    label = power_of_two if doubled else partial(number, digits=4)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: label(float(value))))
+
+
+_LARGE = 10_000
+"""Width from which powers of two have too many digits to stand side by side (chosen)."""
 
 
 def curve_colours(curves: Sequence[Mapping[str, Any]]) -> list[str]:

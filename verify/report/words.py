@@ -1,5 +1,6 @@
 """Numbers and verdicts in words: how the values of a run record read on a page."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,18 @@ def number(value: float | None, digits: int = 3) -> str:
     if mantissa in ("1", "-1"):
         return f"{mantissa[:-1]}{ten}".replace("-", _MINUS)
     return f"{mantissa}×{ten}".replace("-", _MINUS)
+
+
+def power_of_two(value: float) -> str:
+    """A power of two as one: "2¹⁴" for 16384.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    fraction, exponent = math.frexp(value)
+    if fraction != 0.5:
+        raise ValueError(f"expected a power of two, got {value}")
+    return f"2{str(exponent - 1).translate(_SUPERSCRIPTS)}"
 
 
 def interval(ends: Sequence[float] | None, digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from fractions import Fraction
 from functools import cache
@@ -15,7 +16,7 @@ from scipy.special import erf
 
 from derive.activations import ACTIVATIONS
 from derive.duals import integration
-from derive.duals.balls import Ray, constant, values
+from derive.duals.balls import Ray, constant, values, with_logistic_functions
 from derive.duals.integration import NotIntegrable, gaussian_mean, mean
 from derive.notation import z
 from derive.pieces import pieces
@@ -334,6 +335,50 @@ def test_activations_at_the_same_pair_share_the_density():
     assert after.misses == before.misses
 
 
+# Steep functions: what a user may type.
+
+
+@pytest.mark.parametrize("steepness", [30, 1000, 10**8])
+def test_steep_functions_are_near_those_with_a_kink_or_a_jump(steepness):
+    """Softplus is relu and an even bump, whose mean for large k follows from its integral, pi^2/6 over k."""
+    softplus, sigmoid = sp.log(1 + sp.exp(steepness * z)) / steepness, 1 / (1 + sp.exp(-steepness * z))
+    density = 1 / math.sqrt(2 * math.pi)
+    expected = density * (1 + math.pi**2 / 6 / steepness**2)
+    assert float(mean(softplus, 1, 20)) == pytest.approx(expected, rel=5 / steepness**4 + 1e-15)
+    square = 0.5 - density * (1 / steepness - math.pi**2 / 6 / steepness**3)
+    assert float(mean(sp.diff(softplus, z) ** 2, 1, 20)) == pytest.approx(square, rel=5 / steepness**5 + 1e-15)
+    assert mean(sigmoid, 1, 20).overlaps(arb(0.5))
+    found, kinked = gaussian_mean(softplus, softplus, *PAIRS[0], digits=10), truth("relu", PAIRS[0])
+    assert abs(found - kinked) < 2 / arb(steepness) ** 2 + 1e-9
+
+
+def test_a_steep_peak_has_a_norm_that_is_not_far_above_it():
+    peak = integration._Smooth(1 - sp.tanh(10**8 * z) ** 2, arb(1), arb(0))
+    bound = integration._integral_bound([peak], arb(0), arb(4), integration._STANDARD, integration._ROUNDS)
+    assert 1e-8 < bound < 3e-8  # and infinitely many strips give 1e-8
+
+
+@pytest.mark.parametrize("planted", [False, True])
+@pytest.mark.parametrize(("middle", "other"), [("0.001", "-0.002"), ("1.5", "-2"), ("3", "3")])
+def test_small_rules_see_the_density_through_few_moments(middle, other, planted, monkeypatch):
+    """Sums over values of the density agree; a rest that is left out would be noticed."""
+    pair = tuple(map(sp.Rational, (1, 2, 1)))
+    function = integration._Function(pieces(sp.exp(z)), arb(1))
+    with ctx.workdps(40):
+        rate, growth, half = arb(2).sqrt(), arb(1), arb("0.01")
+        panels = [integration._Panel(arb(t) - half, arb(t) + half, 16, arb(0)) for t in (middle, other)]
+        x, y = integration._samples(function, panels)
+        rows, columns = (integration.arb_mat([at.values]) for at in (x, y))
+        expected = (rows * integration._density(x.panel, y.panel, pair, ctx.prec) * columns.transpose())[0, 0]
+        count = integration._moments_needed(rate * x.panel.radius * y.panel.radius)
+        assert 4 < count < 16
+        found = integration._by_moments(x, y, rate, growth, count - 3 * planted)
+        assert found.overlaps(expected)
+        assert found.rad() < 1e-12 * abs(found)
+        assert found.mid().overlaps(expected) != planted
+    assert not integration._moments_needed(arb(4))
+
+
 # Bounds: never below what they bound.
 
 INTEGRANDS = {
@@ -506,6 +551,55 @@ def test_values_agree_with_sympy_on_the_line_and_beside_it(function):
 def test_boxes_on_which_a_function_is_not_analytic_have_no_finite_value(expression, box):
     assert not values(expression, [box])[0].is_finite()
     assert values(expression, [box + acb(3, 3)])[0].is_finite()
+
+
+SOFTPLUS = sp.log(1 + sp.exp(z))
+
+
+@pytest.mark.parametrize("angle", [0, 0.3, 1.2, 1.7, 3.1])
+@pytest.mark.parametrize("left", [-900, -3, -0.1, 0.5, 40])
+@pytest.mark.parametrize("width", [0.5, 5, 2000])
+def test_wide_balls_of_softplus_and_its_slope_hold_their_values(left, width, angle):
+    box = acb(arb(left).union(arb(left + width)), arb(-angle / 2).union(arb(angle)))
+    softplus, slope = (values(f, [box])[0] for f in (SOFTPLUS, 1 / (1 + sp.exp(-z))))
+    assert softplus.is_finite()
+    assert slope.is_finite()
+    source = random.Random(f"{left} {width} {angle}")
+    for _ in range(10):
+        w = acb(left + width * source.random() ** 4, angle * (1.5 * source.random() - 0.5))
+        assert softplus.overlaps(w + ((-w).exp() + 1).log() if w.real > 0 else (w.exp() + 1).log())
+        assert slope.overlaps(1 / (1 + (-w).exp()))
+    assert values(SOFTPLUS, [box.real])[0].overlaps(box.real.mid().exp().log1p())
+
+
+@pytest.mark.parametrize(
+    ("box", "analytic"),
+    [
+        (acb(arb(0, 0.1), arb(3.1, 0.1)), False),  # around the branch point
+        (acb(arb(0, 0.1), arb(6.3, 0.1)), False),  # where the two halves have another logarithm
+        (acb(arb(0, 0.1), arb(3, 0.1)), True),
+        (acb(arb(1, 0.1), arb(6.3, 4)), True),
+        (acb(arb(-1, 0.1), arb(6.3, 4)), True),
+    ],
+)
+def test_softplus_is_continued_as_far_as_it_is_analytic(box, analytic):
+    found = values(SOFTPLUS, [box])[0]
+    assert found.is_finite() == analytic
+    if box.real > 0:
+        w = acb(1, arb(7))  # beyond the cut of the principal logarithm
+        assert found.overlaps(w + (1 + (-w).exp()).log())
+        assert not values(SOFTPLUS, [w])[0].overlaps((1 + w.exp()).log())
+
+
+@pytest.mark.parametrize(
+    "expression", [sp.exp(z) / (1 + sp.exp(z)), sp.diff(MISH, z, 2), z * sp.exp(-4 * z) * SIGMOID**5]
+)
+def test_quotients_of_exponentials_become_logistic_functions(expression):
+    rewritten = with_logistic_functions(expression)
+    assert rewritten != expression
+    before, after = (values(f, [acb(arb("0.3"), arb("0.4")), acb(-2)]) for f in (expression, rewritten))
+    assert all(abs(x - y) < 1e-12 for x, y in zip(before, after, strict=True))
+    assert values(with_logistic_functions(sp.exp(z) / (1 + sp.exp(z))), [arb(500, 400)])[0] < 2
 
 
 def test_powers_of_what_vanishes_inside_a_ball_are_integrated():

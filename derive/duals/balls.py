@@ -81,19 +81,39 @@ def values(expression: sp.Expr, points: Sequence[Ball]) -> list[Ball]:
         if not node.has(z):
             known[node] = [constant(node)] * len(points)
         elif node != z:
-            known[node] = _applied(node, [known[part] for part in node.args])
+            inner = _inner(node)
+            known[node] = _applied(node, [known[part] for part in inner], inner != node.args)
     return known[expression]
 
 
 @cache
 def _parts(expression: sp.Expr) -> tuple[sp.Expr, ...]:
     """Return the parts of an expression, each once and after its own parts; constants are not taken apart."""
-    inner = expression.args if expression.has(z) else ()
-    return (*dict.fromkeys(part for argument in inner for part in _parts(argument)), expression)
+    return (*dict.fromkeys(part for argument in _inner(expression) for part in _parts(argument)), expression)
 
 
-def _applied(node: sp.Expr, arguments: list[list[Any]]) -> list[Any]:
-    """Return the values of an operation or a function on lists of values of its arguments."""
+def _inner(node: sp.Expr) -> tuple[sp.Expr, ...]:
+    """Return what a node is evaluated from: its arguments, but w for ``log(1 + exp(w))`` and ``(1 + exp(w))^-n``."""
+    if not node.has(z):
+        return ()
+    if isinstance(node, sp.log) or (node.is_Pow and node.exp.is_Integer and node.exp < 0):
+        exponent = _exponent(node.args[0])
+        return node.args if exponent is None else (exponent,)
+    return cast(tuple[sp.Expr, ...], node.args)
+
+
+def _applied(node: sp.Expr, arguments: list[list[Any]], of_exponent: bool = False) -> list[Any]:
+    """Return the values of an operation or a function on lists of values of its arguments.
+
+    Args:
+        node: the operation.
+        arguments: the values, of w alone if the node is ``log(1 + exp(w))`` or ``(1 + exp(w))^-n``.
+        of_exponent: whether it is.
+    """
+    if of_exponent and isinstance(node, sp.log):
+        return [_log_of_one_plus_exp(w) for w in arguments[0]]
+    if of_exponent:
+        return [integer_power(_logistic(w), -int(node.exp)) for w in arguments[0]]
     if node.is_Add or node.is_Mul:
         return [reduce(add if node.is_Add else mul, parts) for parts in zip(*arguments, strict=True)]
     if node.is_Pow and node.exp.is_Rational:
@@ -107,6 +127,75 @@ def _applied(node: sp.Expr, arguments: list[list[Any]]) -> list[Any]:
         raise NotIntegrable(_unknown(node))
     method = _METHODS[type(node)]
     return [getattr(x, method)() for x in arguments[0]]
+
+
+def _exponent(node: sp.Expr) -> sp.Expr | None:
+    """Return w if an expression is ``1 + exp(w)``."""
+    if node.is_Add and len(node.args) == 2 and node.args[0] == 1 and isinstance(node.args[1], sp.exp):
+        return node.args[1].args[0]
+    return None
+
+
+def _logistic(w: Ball) -> Ball:
+    """Return ``1/(1 + exp(w))``, which decreases on the line."""
+    if isinstance(w, arb):
+        return (1 / (1 + w.lower().exp())).union(1 / (1 + w.upper().exp()))
+    value = 1 / (1 + w.exp())
+    if value.is_finite() or not w.imag.abs_upper() < arb.pi():
+        return value
+    around = arb(0, 1) / _least_modulus(w)
+    return acb(around, around)
+
+
+def _log_of_one_plus_exp(w: Ball) -> Ball:
+    """Return the function that is ``log(1 + exp(w))`` where Re w < 0 and ``w + log(1 + exp(-w))`` where Re w > 0.
+
+    It increases on the line, and is analytic but where Re w = 0 and ``|Im w| >= pi``.
+    """
+    if isinstance(w, arb):
+        return w.lower().exp().log1p().union(w.upper().exp().log1p())
+    x = w.real
+    value = w + _log(1 + (-w).exp()) if x.mid() > 0 else _log(1 + w.exp())
+    if not w.imag.abs_upper() < arb.pi():
+        return value if x < 0 or x > 0 else acb("nan")
+    if value.is_finite() or not w.is_finite():
+        return value
+    # the argument of 1 + exp(x + iy) is between 0 and y
+    return acb(_least_modulus(w).log().union(x.upper().exp().log1p()), w.imag.union(arb(0)))
+
+
+def _least_modulus(w: acb) -> arb:
+    """Return a positive bound of ``|1 + exp(x + iy)|`` from below on a ball where |y| < pi, whatever its width.
+
+    It is the largest of ``|exp(x) - 1|``, of ``1 + exp(x) cos y`` if cos y is positive, and else of ``sin |y|``.
+    """
+    least, angle = w.real.lower(), w.imag.abs_upper()
+    modulus = 1 + least.exp() * angle.cos() if angle.cos() >= 0 else angle.sin()
+    return (modulus.max(least.expm1()) if least > 0 else modulus).lower()
+
+
+@cache
+def with_logistic_functions(expression: sp.Expr) -> sp.Expr:
+    """Return an expression in which ``exp(w)/(1 + exp(w))`` is ``1/(1 + exp(-w))``, in all powers and products.
+
+    On wide balls a quotient of two large numbers has no useful bound.
+    """
+    return expression.replace(lambda node: node.is_Mul, _with_logistic_factors, simultaneous=False)
+
+
+def _with_logistic_factors(product: sp.Mul) -> sp.Expr:
+    """Return a product with ``(1 + exp(w))^(m-n) (1 + exp(-w))^-m`` in place of ``exp(m w) (1 + exp(w))^-n``."""
+    exponentials = [f.args[0] for f in product.args if isinstance(f, sp.exp)]
+    for power in product.args:
+        base, n = power.as_base_exp()
+        if not (n.is_Integer and n < 0 and (w := _exponent(base)) is not None):
+            continue
+        for exponent in exponentials:
+            m = sp.cancel(exponent / w)
+            if m.is_Integer and 0 < m <= -n:
+                rest = sp.Mul(*(f for f in product.args if f not in (power, sp.exp(exponent))))
+                return rest * base ** (n + m) * (1 + sp.exp(-w)) ** -m
+    return product
 
 
 def _unknown(node: sp.Expr) -> str:

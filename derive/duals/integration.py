@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, reduce
 from itertools import pairwise
@@ -37,7 +37,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from flint import acb, arb, arb_mat, ctx
 
-from derive.duals.balls import Exponential, NotIntegrable, Ray, constant, values
+from derive.duals.balls import Exponential, NotIntegrable, Ray, constant, values, with_logistic_functions
 from derive.notation import z
 from derive.pieces import Piece, pieces, value_at
 
@@ -53,8 +53,8 @@ _STRIPS, _BOX_HALVINGS, _MOST_OPEN_BOXES = 16, 4, 64
 """Boxes that cover an ellipse; how often one is halved where nothing finite comes out, and how many at once."""
 _WIDE, _PARTS = 0.05, 8
 """Radius from which a shift is taken in parts, and how many."""
-_DOUBLINGS = 6
-"""How often the strips that a norm is bounded on are doubled, at most."""
+_ROUNDS, _WORTH_A_ROUND = 40, 0.75
+"""How often strips that a norm is bounded on are halved, at most, and by what factor the bound has to fall; chosen."""
 _MOST_STEPS, _GUARDS = 16, (4, 8, 16, 32)
 """How often an axis is made longer; digits above those asked for, in the order in which they are tried."""
 _NEARLY_DEGENERATE = 1e-3
@@ -64,6 +64,8 @@ _LOST_BITS = 8
 grow by up to ``exp(2 x sqrt(k))``, and x^2 up to four times as the logarithm of what is left out; chosen."""
 _MOST_EVALUATIONS = 10_000_000
 """Values of the density, or of g(v), that one mean may take."""
+_MOST_MOMENTS = 24
+"""Powers that the density is expanded in between two small rules, at most; from there on its values cost less."""
 _ORIGIN, _INFINITY = arb(0), arb.pos_inf()
 
 
@@ -155,6 +157,10 @@ class _Panel:
         return self.low.repr(), self.high.repr(), self.count
 
     @property
+    def radius(self) -> arb:
+        return (self.high - self.low) / 2
+
+    @property
     def span(self) -> arb:
         return self.low.union(self.high)
 
@@ -166,7 +172,7 @@ class _Panel:
 
     def nodes(self) -> list[tuple[arb, arb]]:
         """Return nodes and weights."""
-        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        middle, half = (self.low + self.high) / 2, self.radius
         return [(middle + half * x, half * w) for x, w in _legendre(self.count, ctx.prec)]
 
 
@@ -218,18 +224,25 @@ def _strips(low: arb, high: arb, count: int = _STRIPS) -> list[acb]:
     return [acb((low + n * step).union(low + (n + 1) * step)) for n in range(count)]
 
 
-def _integral_bound(functions: Sequence[_Smooth], low: arb, high: arb, weight: _Weight, doublings: int = 0) -> arb:
-    """Return a bound of the integral of the absolute value of a weighted product.
+def _integral_bound(functions: Sequence[_Smooth], low: arb, high: arb, weight: _Weight, rounds: int = 0) -> arb:
+    """Return a bound of the integral of the absolute value of a weighted product, from its suprema on strips.
 
-    Strips are doubled, so often at most, as long as that halves the bound.
+    Strips that hold more than their share of the bound are halved, in so many rounds at most, as long as it pays. So a
+    narrow peak is seen to be narrow.
     """
-    bound = arb.pos_inf()
-    for count in (_STRIPS * 2**n for n in range(doublings + 1)):
-        suprema = _suprema(functions, _strips(low, high, count), weight, _PANEL_HALVINGS)
-        finer = sum(suprema, arb(0)) * (high - low) / count
-        if not finer < bound / 2:
-            return bound.min(finer)
-        bound = finer
+    strips, bound = _strips(low, high), arb.pos_inf()
+    suprema = _suprema(functions, strips, weight, _PANEL_HALVINGS)
+    for left in range(rounds, -1, -1):
+        parts = [size * (box.real.upper() - box.real.lower()) for size, box in zip(suprema, strips, strict=True)]
+        before, bound = bound, bound.min(sum(parts, arb(0)))
+        if not (left and bound.is_finite() and bound < before * _WORTH_A_ROUND):
+            break
+        heavy = {n for n, part in enumerate(parts) if part * len(parts) > bound}
+        halves = [half for n in sorted(heavy) for half in _halves(strips[n])]
+        suprema = [size for n, size in enumerate(suprema) if n not in heavy]
+        strips = [strip for n, strip in enumerate(strips) if n not in heavy]
+        suprema += _suprema(functions, halves, weight, _PANEL_HALVINGS)
+        strips += halves
     return bound
 
 
@@ -348,7 +361,7 @@ def _axis(function: _Function, decay: arb, digits: int) -> _Axis:
         reach = arb(math.ceil(2 * shortest * 1.125**step)) / 2
         cuts = _cuts(function.break_points, [arb(0), reach / 2, -reach / 2], reach)
         ends = pairwise(cuts)
-        bounds = (_integral_bound([function.on(*end)], *end, _Weight(decay, arb(0)), _DOUBLINGS) for end in ends)
+        bounds = (_integral_bound([function.on(*end)], *end, _Weight(decay, arb(0)), _ROUNDS) for end in ends)
         norm = sum(bounds, arb(0))
         if not norm.is_finite():
             raise NotIntegrable(
@@ -426,6 +439,45 @@ def _density(x: _Panel, y: _Panel, pair: tuple[sp.Rational, ...], bits: int) -> 
     return arb_mat([[(slope * t - of_x - of_y).exp() for t, of_y in columns] for slope, of_x in rows])
 
 
+def _moments_needed(coupling: arb) -> int:
+    """Return up to which power ``exp(t)`` has to be expanded for all ``|t| <= coupling``; 0 if that is too far."""
+    most, term, wanted = float(coupling.upper()), 1.0, 2.0**-ctx.prec
+    for k in range(1, _MOST_MOMENTS + 1):
+        term *= most / k
+        if term <= wanted:
+            return k
+    return 0
+
+
+def _by_moments(x: _Samples, y: _Samples, rate: arb, growth: arb, count: int) -> arb:
+    """Return the sum over two small rules of both functions and the density, from so many moments of each.
+
+    Around the middles (x0, y0) only ``exp(rate (x - x0) (y - y0))`` couples the rules, and that is expanded.
+    """
+    middles = [(at.panel.low + at.panel.high) / 2 for at in (x, y)]
+    moments, sizes = [], []
+    for at, other in ((x, middles[1]), (y, middles[0])):
+        nodes = [t for t, _ in at.panel.nodes()]
+        terms = [value * (t * (rate * other - growth * t)).exp() for t, value in zip(nodes, at.values, strict=True)]
+        moments.append(arb_mat([terms]) * _powers(at.panel, count, ctx.prec))
+        sizes.append(sum(map(abs, terms), arb(0)))
+    total, weight = arb(0), arb(1)
+    for k in range(count):
+        total += weight * moments[0][0, k] * moments[1][0, k]
+        weight *= rate / (k + 1)
+    coupling = abs(rate) * x.panel.radius * y.panel.radius
+    left_out = abs(weight) * (x.panel.radius * y.panel.radius) ** count * coupling.exp()
+    return (total + _within(left_out * sizes[0] * sizes[1])) * (-rate * middles[0] * middles[1]).exp()
+
+
+@lru_cache(maxsize=1024)
+def _powers(panel: _Panel, count: int, bits: int) -> arb_mat:
+    """Return the powers, from 0 on, of the distances of the nodes of a rule to its middle, for a working precision."""
+    middle = (panel.low + panel.high) / 2
+    rows = [[(x - middle) ** k for k in range(count)] for x, _ in panel.nodes()]
+    return arb_mat(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class _Enclosure:
     """A ball that contains a mean, and the mean of absolute values that its radius is measured by."""
@@ -477,19 +529,19 @@ def _on_grid(x: _Axis, y: _Axis, pair: tuple[sp.Rational, ...], digits: int) -> 
     """Return the mean from both functions and the density on a grid; what is far from the ridge y = r x is left out."""
     a, b, c = pair
     r, square = constant(c) / constant(a * b).sqrt(), constant(1 - c**2 / (a * b))
+    rate = r / square
     panels = [axis.panels(1 / (2 * square), digits) for axis in (x, y)]
     on_x, on_y = (_samples(axis.function, rules) for axis, rules in zip((x, y), panels, strict=True))
     total, left_out, evaluations = arb(0), arb(0), 0
     columns = [
-        (at.panel, arb_mat([[value] for value in at.values]), sum(map(abs, at.values), arb(0)))
-        for at in on_y
-        if at.values
+        (at, arb_mat([[value] for value in at.values]), sum(map(abs, at.values), arb(0))) for at in on_y if at.values
     ]
     for of_x in on_x:
         if not of_x.values:
             continue
         row, size = arb_mat([of_x.values]), _total_size([of_x], _STANDARD.decay)
-        for panel, column, other_size in columns:
+        for other, column, other_size in columns:
+            panel = other.panel
             gap = (r * of_x.panel.span - panel.span).abs_lower()
             bound = size * other_size * (-gap * gap / (2 * square)).exp()
             if bound <= x.norm * y.norm / 10 ** (digits + 2):
@@ -497,7 +549,11 @@ def _on_grid(x: _Axis, y: _Axis, pair: tuple[sp.Rational, ...], digits: int) -> 
                 continue
             evaluations += panel.count * of_x.panel.count
             _refuse_more_than_allowed(evaluations)
-            total += (row * _density(of_x.panel, panel, pair, ctx.prec) * column)[0, 0]
+            few = _moments_needed(abs(rate) * of_x.panel.radius * panel.radius)
+            if few:
+                total += _by_moments(of_x, other, rate, 1 / (2 * square), few)
+            else:
+                total += (row * _density(of_x.panel, panel, pair, ctx.prec) * column)[0, 0]
     size, other_size = (axis.norm.max(_total_size(at, axis.decay)) for axis, at in ((x, on_x), (y, on_y)))
     errors = [axis.tail + _total_error(rules) for axis, rules in zip((x, y), panels, strict=True)]
     error = (size + errors[0]) * (other_size + errors[1]) - size * other_size + left_out
@@ -631,7 +687,7 @@ def mean(f: sp.Expr, a: Exact, digits: int = 40) -> arb:
     if variance == 0:
         with ctx.workprec(_bits(digits)):
             return constant(value_at(f, sp.S.Zero))
-    parts = pieces(f)
+    parts = _smooth_pieces(f)
     return _refined(lambda enough: _line(_Function(parts, constant(sp.sqrt(variance))), enough), digits)
 
 
@@ -656,7 +712,7 @@ def hermite_coefficients(f: sp.Expr, a: Exact, count: int, digits: int = 25) -> 
     if variance <= 0:
         raise ValueError(f"expected a variance above 0, got {a}")
     with ctx.workprec(_bits(digits) + math.ceil(_LOST_BITS * math.sqrt(count * digits))):
-        function = _Function(pieces(f), constant(sp.sqrt(variance)))
+        function = _Function(_smooth_pieces(f), constant(sp.sqrt(variance)))
         r = 1 - arb(1) / (count + 1)  # then r^-k is of order one
         axis = _axis(function, 1 / (2 * (1 + r)), digits)
         panels = axis.panels(1 / (2 * (1 - r)), digits)
@@ -697,13 +753,18 @@ def gaussian_mean(f: sp.Expr, g: sp.Expr, a: Exact, b: Exact, c: Exact, digits: 
             return mean(f, first, digits) * mean(g, second, digits)
     if covariance**2 == first * second:  # v = (c/a) u
         return mean(f * g.xreplace({z: covariance / first * z}), first, digits)
-    parts, other_parts = pieces(f), pieces(g)
+    parts, other_parts = _smooth_pieces(f), _smooth_pieces(g)
 
     def attempt(enough: int) -> _Enclosure:
         roots = constant(sp.sqrt(first)), constant(sp.sqrt(second))
         return _plane(_Function(parts, roots[0]), _Function(other_parts, roots[1]), pair, enough)
 
     return _refined(attempt, digits)
+
+
+def _smooth_pieces(f: sp.Expr) -> tuple[Piece, ...]:
+    """Return the pieces of a function, written so that balls bound them well."""
+    return tuple(replace(piece, expression=with_logistic_functions(piece.expression)) for piece in pieces(f))
 
 
 def _rational(number: Exact) -> sp.Rational:

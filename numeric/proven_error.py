@@ -18,9 +18,8 @@ is that floats are added, multiplied, divided and rooted as IEEE 754 says, and t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from derive.activations import Activation
 from derive.duals.evaluation import precision
 from derive.duals.integration import NotIntegrable, gaussian_mean, hermite_coefficients, mean
+from derive.duals.work import TooMuchWork, Work
 from numeric.lower_duals import LoweredMean, lowered_dual
 
 FloatArray = NDArray[np.float64]
@@ -44,13 +44,18 @@ SHOWN = (
     (1.0, 2.0, 1.40625),
 )
 """Pairs (a, b, c) at which errors are told to whoever asks for none in particular; chosen."""
-_TERMS = (64, 0), (256, 4)
+_TERMS = (64, 1), (256, 4)
 """Numbers of terms, and how many pairs a variance there have to be more of for them to be worth it; chosen."""
+_SURE = 0.58
+"""Correlation up to which the terms that are left out do no harm, so that few pairs are worth it: 0.58^64 < 1e-15."""
 _DIGITS, _BITS = 25, 150
 """Digits of certified coefficients and precision of sums of them: far below the error of a float. Chosen."""
-_DIGITS_OF_PAIRS = 18
+_DIGITS_OF_PAIRS, _DIGITS_OF_SIZES = 16, 3
+"""Digits of means of single pairs, no worse than floats, and of norms that errors are relative to. Chosen."""
 _WANTED = 1e-14
 """Bound that is good enough not to enclose the pair by itself; chosen: what :mod:`numeric.lower_duals` promises."""
+SHOWN_OPERATIONS = 1_200_000
+"""What the proofs of one dual may take together where an error is shown, a few seconds; chosen."""
 _UNIT = 2.0**-53
 _UNDERFLOW = 5e-324
 """More than the error of a product that underflows."""
@@ -92,7 +97,24 @@ class _Certificate:
     rounding: float
 
 
-def proven_means(activation: Activation, a: ArrayLike, b: ArrayLike, c: ArrayLike, order: int = 0) -> ProvenMeans:
+@dataclass(frozen=True, slots=True)
+class ShownError:
+    """What is proven at those of the pairs :data:`SHOWN` where the mean exists.
+
+    Attributes:
+        error: the largest proven relative error, infinite where none is proven.
+        proven: the pairs (a, b, c) that it is proven at.
+        unproven: those that would have taken more work than allowed.
+    """
+
+    error: float
+    proven: tuple[tuple[float, float, float], ...]
+    unproven: tuple[tuple[float, float, float], ...]
+
+
+def proven_means(
+    activation: Activation, a: ArrayLike, b: ArrayLike, c: ArrayLike, order: int = 0, work: Work | None = None
+) -> ProvenMeans:
     """Return E[phi(u) phi(v)] in float64, or E[phi'(u) phi'(v)] for order 1, with proven errors.
 
     The determinant is computed exactly and rounded once. This takes some 0.05 s for each distinct variance, seven times
@@ -104,28 +126,51 @@ def proven_means(activation: Activation, a: ArrayLike, b: ArrayLike, c: ArrayLik
         b: variances of v.
         c: covariances, broadcast with the variances.
         order: of the derivative.
+        work: what the proofs may cost in all; by default :data:`derive.duals.work.MOST_OPERATIONS` for each integral.
 
     Raises:
-        NotIntegrable, NotPiecewise: if a mean does not exist or cannot be enclosed.
+        NotIntegrable, NotPiecewise: if a mean does not exist or cannot be enclosed; TooMuchWork if not with so much
+            work.
         ValueError: if there is no such pair.
     """
-    lowered = lowered_dual(activation)
-    function = activation.derivative if order else activation.expression
-    return _proven((lowered.value, lowered.derivative)[order], function, a, b, c)
+    return _proven(_lowered(activation, order), _Certificates(_function(activation, order)), a, b, c, work)
 
 
-def shown_error(activation: Activation, order: int = 0) -> tuple[float, list[tuple[float, float, float]]]:
-    """Return the largest proven relative error at those of the pairs :data:`SHOWN` where the mean exists, and these."""
-    errors = {}
+def shown_error(activation: Activation, order: int = 0, most: int = SHOWN_OPERATIONS) -> ShownError:
+    """Return the largest proven relative error at those of the pairs :data:`SHOWN` where the mean exists, and these.
+
+    Args:
+        activation: phi, without parameters.
+        order: of the derivative.
+        most: number of operations on balls that all proofs may take.
+
+    Raises:
+        NotPiecewise: as :func:`proven_means`.
+    """
+    lowered, certificates = _lowered(activation, order), _Certificates(_function(activation, order))
+    errors, unproven, work = {}, [], Work(most)
     for pair in SHOWN:
         try:
-            errors[pair] = float(proven_means(activation, *pair, order).errors)
+            errors[pair] = float(_proven(lowered, certificates, *pair, work).errors)
+        except TooMuchWork:
+            unproven.append(pair)
         except NotIntegrable:  # the second moment at the larger variance
-            continue
-    return max(errors.values(), default=math.inf), [*errors]
+            pass
+    return ShownError(max(errors.values(), default=math.inf), tuple(errors), tuple(unproven))
 
 
-def _proven(lowered: LoweredMean, f: Any, a: ArrayLike, b: ArrayLike, c: ArrayLike) -> ProvenMeans:
+def _lowered(activation: Activation, order: int) -> LoweredMean:
+    lowered = lowered_dual(activation)
+    return (lowered.value, lowered.derivative)[order]
+
+
+def _function(activation: Activation, order: int) -> Any:
+    return activation.derivative if order else activation.expression
+
+
+def _proven(
+    lowered: LoweredMean, certificates: _Certificates, a: ArrayLike, b: ArrayLike, c: ArrayLike, work: Work | None
+) -> ProvenMeans:
     """Return the means of a function by a lowered mean, with proven errors."""
     arrays = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (a, b, c)))
     pairs = np.stack([x.ravel() for x in arrays])
@@ -136,13 +181,14 @@ def _proven(lowered: LoweredMean, f: Any, a: ArrayLike, b: ArrayLike, c: ArrayLi
     rho = np.clip(np.divide(covariance, roots, out=np.zeros_like(roots), where=roots > 0), -1.0, 1.0)
     for terms, few in _TERMS:
         (left,) = np.nonzero(~(errors <= _WANTED))
-        variances, place = np.unique(pairs[:2, left], return_inverse=True)
-        if len(left) > few * len(variances):
-            errors[left] = _bounds(
-                [_certificate(f, x, terms) for x in variances.tolist()], place, values[left], rho[left]
-            )
+        if len(left) <= few * len(np.unique(pairs[:2, left])):
+            left = left[np.abs(rho[left]) <= _SURE]
+        if len(left):
+            variances, place = np.unique(pairs[:2, left], return_inverse=True)
+            found = [certificates.of(x, terms, work) for x in variances.tolist()]
+            errors[left] = _bounds(found, place, values[left], rho[left])
     for n in np.nonzero(~(errors <= _WANTED))[0]:
-        errors[n] = _error_of_pair(f, pairs[:, n].tolist(), float(values[n]))
+        errors[n] = certificates.error_of_pair(pairs[:, n].tolist(), float(values[n]), work)
     return ProvenMeans(values.reshape(arrays[0].shape), errors.reshape(arrays[0].shape))
 
 
@@ -170,27 +216,63 @@ def _bounds(certificates: list[_Certificate], place: IntArray, values: FloatArra
         return np.asarray(bound * _SLACK / (size * other_size))
 
 
-@cache
-def _certificate(f: Any, variance: float, terms: int) -> _Certificate:
-    """Return what is proven on the Hermite coefficients of a function at a variance."""
-    with precision(_BITS):
-        moment = _second_moment(f, variance)
-        balls = hermite_coefficients(f, variance, terms, _DIGITS) if variance else [mean(f, 0, _DIGITS)]
-        floats = [float(ball.mid()) for ball in balls]
-        roundings = [(6 * k + 2) * arb(_UNIT) / (1 - (6 * k + 2) * arb(_UNIT)) for k in range(len(floats))]
-        gaps = [ball - x for ball, x in zip(balls, floats, strict=True)]
-        off = sum((gap * gap for gap in gaps), arb(0))
-        rest = moment - sum((ball * ball for ball in balls), arb(0))
-        rounding = sum((g * arb(x) ** 2 for g, x in zip(roundings, floats, strict=True)), arb(0))
-        off_bound, norm, rest_bound, rounding_bound = (_root_above(x) for x in (off, moment, rest, rounding))
-        size = np.nextafter(float(moment.abs_lower().sqrt().lower()), 0.0)
-    padded = (*floats, *[0.0] * (terms - len(floats)))
-    return _Certificate(padded, off_bound, norm, float(size), rest_bound, rounding_bound)
+@dataclass(frozen=True, slots=True)
+class _Certificates:
+    """What is proven on a function, each once."""
 
+    function: Any
+    moments: dict[float, arb] = field(default_factory=dict)
+    sizes: dict[float, arb] = field(default_factory=dict)
+    known: dict[tuple[float, int], _Certificate] = field(default_factory=dict)
 
-@cache
-def _second_moment(f: Any, variance: float) -> arb:
-    return mean(f**2, variance, _DIGITS)
+    def second_moment(self, variance: float, work: Work | None) -> arb:
+        """Return a ball around the second moment at a variance."""
+        if variance not in self.moments:
+            self.moments[variance] = mean(self.function**2, variance, _DIGITS, work)
+        return self.moments[variance]
+
+    def size(self, variance: float, work: Work | None) -> arb:
+        """Return a wider ball around the second moment."""
+        if variance not in self.sizes:
+            known = self.moments.get(variance)
+            self.sizes[variance] = known or mean(self.function**2, variance, _DIGITS_OF_SIZES, work)
+        return self.sizes[variance]
+
+    def of(self, variance: float, terms: int, work: Work | None) -> _Certificate:
+        """Return what is proven on so many Hermite coefficients at a variance."""
+        if (variance, terms) not in self.known:
+            self.known[variance, terms] = self._certificate(variance, terms, work)
+        return self.known[variance, terms]
+
+    def _certificate(self, variance: float, terms: int, work: Work | None) -> _Certificate:
+        with precision(_BITS):
+            moment = self.second_moment(variance, work)
+            if variance:
+                balls = hermite_coefficients(self.function, variance, terms, _DIGITS, work)
+            else:
+                balls = (mean(self.function, 0, _DIGITS, work),)
+            floats = [float(ball.mid()) for ball in balls]
+            roundings = [(6 * k + 2) * arb(_UNIT) / (1 - (6 * k + 2) * arb(_UNIT)) for k in range(len(floats))]
+            gaps = [ball - x for ball, x in zip(balls, floats, strict=True)]
+            off = sum((gap * gap for gap in gaps), arb(0))
+            rest = moment - sum((ball * ball for ball in balls), arb(0))
+            rounding = sum((g * arb(x) ** 2 for g, x in zip(roundings, floats, strict=True)), arb(0))
+            off_bound, norm, rest_bound, rounding_bound = (_root_above(x) for x in (off, moment, rest, rounding))
+            size = np.nextafter(float(moment.abs_lower().sqrt().lower()), 0.0)
+        padded = (*floats, *[0.0] * (terms - len(floats)))
+        return _Certificate(padded, off_bound, norm, float(size), rest_bound, rounding_bound)
+
+    def error_of_pair(self, pair: list[float], value: float, work: Work | None) -> float:
+        """Return a bound of the relative error of one number, by a two-dimensional integral in balls."""
+        a, b, c = pair
+        exact = gaussian_mean(self.function, self.function, a, b, c, _DIGITS_OF_PAIRS, work)
+        with precision(_BITS):
+            error = abs(arb(value) - exact)
+            scale = (self.size(a, work) * self.size(b, work)).sqrt()
+            if error.is_zero():
+                return 0.0
+            bound = error / scale
+            return _above(bound) if bound.is_finite() else math.inf
 
 
 def _root_above(square: arb) -> float:
@@ -200,16 +282,3 @@ def _root_above(square: arb) -> float:
 
 def _above(ball: arb) -> float:
     return float(np.nextafter(float(ball.abs_upper()), np.inf))
-
-
-def _error_of_pair(f: Any, pair: list[float], value: float) -> float:
-    """Return a bound of the relative error of one number, by a two-dimensional integral in balls."""
-    a, b, c = pair
-    exact = gaussian_mean(f, f, a, b, c, digits=_DIGITS_OF_PAIRS)
-    with precision(_BITS):
-        error = abs(arb(value) - exact)
-        scale = (_second_moment(f, a) * _second_moment(f, b)).sqrt()
-        if error.is_zero():
-            return 0.0
-        bound = error / scale
-        return _above(bound) if bound.is_finite() else math.inf

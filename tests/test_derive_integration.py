@@ -18,6 +18,7 @@ from derive.activations import ACTIVATIONS
 from derive.duals import integration
 from derive.duals.balls import Ray, constant, values, with_logistic_functions
 from derive.duals.integration import NotIntegrable, gaussian_mean, mean
+from derive.duals.work import TooMuchWork, Work
 from derive.notation import z
 from derive.pieces import pieces
 
@@ -293,11 +294,24 @@ def test_what_has_no_mean_or_cannot_be_enclosed_is_refused(f, c):
 
 
 def test_a_mean_that_takes_too_much_work_is_refused(monkeypatch):
-    monkeypatch.setattr(integration, "_MOST_EVALUATIONS", 1000)
     for threshold in (0.0, 1.0):
         monkeypatch.setattr(integration, "_NEARLY_DEGENERATE", threshold)
-        with pytest.raises(NotIntegrable, match="takes at most 1000 evaluations"):
-            gaussian_mean(RELU, RELU, 1, 1, HALF)
+        enough = Work()
+        gaussian_mean(RELU, RELU, 1, 1, HALF, 20, enough)
+        assert 1000 < enough.spent < 1_000_000
+        gaussian_mean(RELU, RELU, 1, 1, HALF, 20, Work(enough.spent))
+        with pytest.raises(TooMuchWork, match="operations on balls, this one takes more"):
+            gaussian_mean(RELU, RELU, 1, 1, HALF, 20, Work(enough.spent - 1))
+
+
+def test_work_that_is_shared_is_used_up():
+    """Twice the same mean costs twice as much, whatever is remembered of the first."""
+    work = Work()
+    for n in (1, 2):
+        mean(RELU, 3, 20, work)
+        gaussian_mean(RELU, RELU, 3, 1, 1, 20, work)
+        once = work.spent // n
+    assert work.spent == 2 * once
 
 
 @pytest.mark.parametrize(
@@ -600,6 +614,8 @@ def test_quotients_of_exponentials_become_logistic_functions(expression):
     before, after = (values(f, [acb(arb("0.3"), arb("0.4")), acb(-2)]) for f in (expression, rewritten))
     assert all(abs(x - y) < 1e-12 for x, y in zip(before, after, strict=True))
     assert values(with_logistic_functions(sp.exp(z) / (1 + sp.exp(z))), [arb(500, 400)])[0] < 2
+    far = acb(arb(500, 400), arb(0, 400))
+    assert abs(values(with_logistic_functions(sp.exp(z) / (1 + sp.exp(z)) ** 2), [far])[0]) < 1e-40
 
 
 def test_powers_of_what_vanishes_inside_a_ball_are_integrated():

@@ -15,8 +15,9 @@ from derive.activations import activation
 from derive.duals import dual
 from derive.duals.evaluation import enclosure
 from derive.duals.integration import NotIntegrable, hermite_coefficients
+from derive.duals.work import TooMuchWork, Work
 from numeric.lower_duals import LoweredMean, lowered_dual
-from numeric.proven_error import proven_means, shown_error
+from numeric.proven_error import SHOWN, proven_means, shown_error
 
 PAIRS = np.array([(1.0, 2.0, 1.25), (0.25, 3.0, -0.5), (2.0, 2.0, 1.875), (0.7, 0.7, 0.7), (1.5, 1.25, 0.0)]).T
 
@@ -105,7 +106,8 @@ def test_a_number_that_is_off_is_told_to_be(size, name):
     right = lowered_dual(activation(name)).value
     scale = math.sqrt(right(1.0, 1.0, 1.0, 0.0) * right(2.0, 2.0, 2.0, 0.0))
     wrong = LoweredMean(lambda *pair: right(*pair) + size * scale, right.route, right.error)
-    found = proven_error._proven(wrong, activation(name).expression, 1.0, 2.0, 1.25)
+    certificates = proven_error._Certificates(activation(name).expression)
+    found = proven_error._proven(wrong, certificates, 1.0, 2.0, 1.25, None)
     assert found.errors >= size * 0.999 - 1e-15
     assert found.errors <= size + 1e-14
 
@@ -137,7 +139,7 @@ def coarse(certificate):
 def test_no_part_of_the_bound_can_be_left_out(part, variance, terms, made):
     """Sums of few terms, with coarse coefficients, and sums that nothing but rounding is wrong with."""
     expression = activation("tanh").expression
-    certificate = made(proven_error._certificate(expression, variance, terms))
+    certificate = made(proven_error._Certificates(expression).of(variance, terms, None))
     rho = np.concatenate([np.linspace(-1, 1, 9), np.linspace(0.9, 0.99, 8)])
     with integration.ctx.workprec(200):
         balls = hermite_coefficients(expression, variance, 200, digits=30)
@@ -158,11 +160,32 @@ def test_zero_variances_have_no_error_where_the_value_is_exact():
 
 
 def test_errors_are_shown_where_the_mean_exists():
-    error, pairs = shown_error(activation("exp(z**2/8)*tanh(z)"))
-    assert error <= 1e-13
-    assert {max(a, b) for a, b, _ in pairs} == {1.0}
+    shown = shown_error(activation("exp(z**2/8)*tanh(z)"))
+    assert shown.error <= 1e-13
+    assert {max(a, b) for a, b, _ in shown.proven} == {1.0}
+    assert not shown.unproven
     with pytest.raises(NotIntegrable):
         proven_means(activation("exp(z**2/8)*tanh(z)"), 4.0, 4.0, 1.0)
+
+
+def test_what_would_take_too_much_work_is_not_said_to_be_proven():
+    """With less and less work there is less proven, whatever was proven before, and of what is nothing changes."""
+    row = activation("tanh")
+    shown = [shown_error(row, 0, most) for most in (1_000_000, 150_000, 1000, 150_000)]
+    assert (shown[0].unproven, shown[2].proven, shown[2].error) == ((), (), math.inf)
+    assert 0 < len(shown[1].proven) < len(SHOWN)
+    assert {*shown[1].proven, *shown[1].unproven} == {*SHOWN}
+    assert max(float(proven_means(row, *pair).errors) for pair in shown[1].proven) == shown[1].error
+    assert shown[1] == shown[3]
+    with pytest.raises(TooMuchWork, match="at most 1,000 operations on balls, this one takes more: allow more work"):
+        proven_means(row, 1.0, 1.0, 0.5, work=Work(1000))
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_errors_of_a_steep_function_are_proven_within_what_a_page_may_take(order):
+    shown = shown_error(activation("log(1+exp(1000*z))"), order)
+    assert shown.error < 1e-14
+    assert shown.proven == SHOWN
 
 
 def test_a_pair_that_is_none_is_refused():

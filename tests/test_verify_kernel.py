@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from derive.activations import ACTIVATIONS, Activation, activation
 from derive.notation import z
+from numeric import proven_error
 from numeric.emit import jax_source, python_source
 from numeric.kernels import MLP
 from numeric.proven_error import shown_error
@@ -77,10 +78,28 @@ def test_the_error_of_a_series_is_proven_at_the_pairs_that_are_shown(which: str)
             rf"{told} in float64: errors proven to be at most (\S+), relative as above, at (.*?) (the|num)", page
         )
         assert found is not None
-        error, pairs = shown_error(activation(which), order)
-        assert error <= float(found[1]) <= 1.11 * error
-        assert found[2].count("(") == len(pairs) + 1
+        shown = shown_error(activation(which), order)
+        assert shown.error <= float(found[1]) <= 1.11 * shown.error
+        assert found[2].count("(") == len(shown.proven) + 1
+        assert "not proven" not in page
         assert "(4, 4, 3.96875)" in found[2] or which != "tanh"
+
+
+@pytest.mark.parametrize(("allowed", "proven"), [(0, 0), (190_000, 4)])
+def test_what_is_not_proven_within_the_work_allowed_is_said_not_to_be(
+    allowed: int, proven: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proven_error, "SHOWN_OPERATIONS", allowed)
+    page = words_of(kernel("tanh"))
+    for told in ("the first", "the second"):
+        said = re.search(rf"{told} in float64: errors proven to be at most \S+, relative as above, at (.*?) the", page)
+        assert (said[1].count("(") - 1 if said else 0) == proven
+        missing = re.search(
+            rf"{told} in float64: not proven within the {allowed:,} operations .*? at (.*?), where", page
+        )
+        assert missing is not None
+        assert missing[1].count("(") - 1 == len(proven_error.SHOWN) - proven
+        assert "there is only the estimate above; proven_means is allowed more" in page
 
 
 def test_a_jump_is_said_to_be_unseen_by_the_pathwise_derivative_and_seen_by_the_weak_one() -> None:

@@ -356,20 +356,30 @@ def kernel_page(row: Activation, weak: bool, columns: int) -> Iterator[Renderabl
 def _proven_errors(row: Activation, weak: bool) -> Iterator[str]:
     """Yield what is proven on the errors of duals that are summed as series; numbers are rounded up."""
     from numeric.lower_duals import closed_forms_for_floats
-    from numeric.proven_error import shown_error
+    from numeric.proven_error import SHOWN_OPERATIONS, shown_error
 
     forms = closed_forms_for_floats(row, weak)
     for order, form in enumerate(forms):
         if form is None and not (order and weak and row.jumps):
-            error, pairs = shown_error(row, order)
-            which = ("first", "second")[order]
-            points = ", ".join(f"({a:g}, {b:g}, {c:g})" for a, b, c in pairs)
-            yield (
-                f"the {which} in float64: errors proven to be at most {1.05 * error:.1e}, relative as above, "
-                f"at (a, b, c) = {points}"
-            )
+            shown = shown_error(row, order, SHOWN_OPERATIONS)
+            which = f"the {('first', 'second')[order]} in float64"
+            if shown.proven:
+                yield (
+                    f"{which}: errors proven to be at most {1.05 * shown.error:.1e}, relative as above, "
+                    f"at (a, b, c) = {_points(shown.proven)}"
+                )
+            if shown.unproven:
+                yield (
+                    f"{which}: not proven within the {SHOWN_OPERATIONS:,} operations that this page allows "
+                    f"at (a, b, c) = {_points(shown.unproven)}, where there is only the estimate above; "
+                    "proven_means is allowed more"
+                )
     if None in forms:
         yield "numeric.proven_error.proven_means: a proven error of the value in float64, at any pairs"
+
+
+def _points(pairs: Iterable[tuple[float, float, float]]) -> str:
+    return ", ".join(f"({a:g}, {b:g}, {c:g})" for a, b, c in pairs)
 
 
 def kernel_latex(row: Activation, weak: bool) -> str:

@@ -86,6 +86,11 @@ def values(expression: sp.Expr, points: Sequence[Ball]) -> list[Ball]:
     return known[expression]
 
 
+def operations(expression: sp.Expr) -> int:
+    """Return how many operations the value of an expression takes."""
+    return len(_parts(expression))
+
+
 @cache
 def _parts(expression: sp.Expr) -> tuple[sp.Expr, ...]:
     """Return the parts of an expression, each once and after its own parts; constants are not taken apart."""
@@ -141,10 +146,10 @@ def _logistic(w: Ball) -> Ball:
     if isinstance(w, arb):
         return (1 / (1 + w.lower().exp())).union(1 / (1 + w.upper().exp()))
     value = 1 / (1 + w.exp())
-    if value.is_finite() or not w.imag.abs_upper() < arb.pi():
+    least = _least_modulus(w)
+    if value.is_finite() or not least > 0:
         return value
-    around = arb(0, 1) / _least_modulus(w)
-    return acb(around, around)
+    return acb(arb(0, 1) / least, arb(0, 1) / least)
 
 
 def _log_of_one_plus_exp(w: Ball) -> Ball:
@@ -165,13 +170,16 @@ def _log_of_one_plus_exp(w: Ball) -> Ball:
 
 
 def _least_modulus(w: acb) -> arb:
-    """Return a positive bound of ``|1 + exp(x + iy)|`` from below on a ball where |y| < pi, whatever its width.
+    """Return a bound of ``|1 + exp(x + iy)|`` from below on a ball, whatever its width; 0 if none is known.
 
-    It is the largest of ``|exp(x) - 1|``, of ``1 + exp(x) cos y`` if cos y is positive, and else of ``sin |y|``.
+    It is the largest of ``|exp(x) - 1|`` and, where ``|y| < pi``, of ``1 + exp(x) cos y`` if cos y is positive and else
+    of ``sin |y|``.
     """
-    least, angle = w.real.lower(), w.imag.abs_upper()
-    modulus = 1 + least.exp() * angle.cos() if angle.cos() >= 0 else angle.sin()
-    return (modulus.max(least.expm1()) if least > 0 else modulus).lower()
+    x, angle = w.real, w.imag.abs_upper()
+    modulus = x.lower().expm1().max(-x.upper().expm1()).max(arb(0))
+    if angle < arb.pi():
+        modulus = modulus.max(1 + x.lower().exp() * angle.cos() if angle.cos() >= 0 else angle.sin())
+    return modulus.lower()
 
 
 @cache

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache, reduce
 from itertools import pairwise
@@ -37,7 +37,8 @@ from typing import Any, TypeAlias
 import sympy as sp
 from flint import acb, arb, arb_mat, ctx
 
-from derive.duals.balls import Exponential, NotIntegrable, Ray, constant, values, with_logistic_functions
+from derive.duals.balls import Exponential, NotIntegrable, Ray, constant, operations, values, with_logistic_functions
+from derive.duals.work import Work
 from derive.notation import z
 from derive.pieces import Piece, pieces, value_at
 
@@ -62,8 +63,8 @@ _NEARLY_DEGENERATE = 1e-3
 _LOST_BITS = 8
 """Bits that balls cost in the recurrence of Hermite polynomials, over the root of their number times the digits: radii
 grow by up to ``exp(2 x sqrt(k))``, and x^2 up to four times as the logarithm of what is left out; chosen."""
-_MOST_EVALUATIONS = 10_000_000
-"""Values of the density, or of g(v), that one mean may take."""
+_OF_A_POINT = 4
+"""Operations that a point costs besides the value of a function; measured."""
 _MOST_MOMENTS = 24
 """Powers that the density is expanded in between two small rules, at most; from there on its values cost less."""
 _ORIGIN, _INFINITY = arb(0), arb.pos_inf()
@@ -76,6 +77,7 @@ class _Smooth:
     expression: sp.Expr
     scale: arb
     shift: arb
+    work: Work = field(default_factory=Work, compare=False)
 
     def at(self, points: Sequence[Any]) -> list[Any]:
         """Return balls that contain the values; a wide shift is taken in parts, since wide balls overestimate."""
@@ -83,6 +85,7 @@ class _Smooth:
         if self.shift.rad() > _WIDE:
             part = self.shift.rad() / _PARTS
             shifts = [self.shift.mid() + part * n + _within(part) for n in range(1 - _PARTS, _PARTS, 2)]
+        self.work.spend(len(shifts) * len(points) * (operations(self.expression) + _OF_A_POINT))
         found = [values(self.expression, [shift + self.scale * x for x in points]) for shift in shifts]
         return [reduce(lambda hull, ball: hull.union(ball), balls) for balls in zip(*found, strict=True)]
 
@@ -94,6 +97,7 @@ class _Function:
     pieces: tuple[Piece, ...]
     scale: arb
     shift: arb = _ORIGIN
+    work: Work = field(default_factory=Work, compare=False)
 
     @property
     def break_points(self) -> list[arb]:
@@ -105,7 +109,7 @@ class _Function:
         for piece in self.pieces:
             after = piece.low == -sp.oo or inside > constant(piece.low)
             if after and (piece.high == sp.oo or inside < constant(piece.high)):
-                return _Smooth(piece.expression, self.scale, self.shift)
+                return _Smooth(piece.expression, self.scale, self.shift, self.work)
         raise NotIntegrable(f"two ends of intervals near {float(inside):.17g} cannot be told apart")
 
     def beyond(self, reach: arb, side: int) -> Exponential:
@@ -532,7 +536,7 @@ def _on_grid(x: _Axis, y: _Axis, pair: tuple[sp.Rational, ...], digits: int) -> 
     rate = r / square
     panels = [axis.panels(1 / (2 * square), digits) for axis in (x, y)]
     on_x, on_y = (_samples(axis.function, rules) for axis, rules in zip((x, y), panels, strict=True))
-    total, left_out, evaluations = arb(0), arb(0), 0
+    total, left_out, work = arb(0), arb(0), x.function.work
     columns = [
         (at, arb_mat([[value] for value in at.values]), sum(map(abs, at.values), arb(0))) for at in on_y if at.values
     ]
@@ -542,14 +546,14 @@ def _on_grid(x: _Axis, y: _Axis, pair: tuple[sp.Rational, ...], digits: int) -> 
         row, size = arb_mat([of_x.values]), _total_size([of_x], _STANDARD.decay)
         for other, column, other_size in columns:
             panel = other.panel
+            work.spend(_OF_A_POINT)
             gap = (r * of_x.panel.span - panel.span).abs_lower()
             bound = size * other_size * (-gap * gap / (2 * square)).exp()
             if bound <= x.norm * y.norm / 10 ** (digits + 2):
                 left_out += bound
                 continue
-            evaluations += panel.count * of_x.panel.count
-            _refuse_more_than_allowed(evaluations)
             few = _moments_needed(abs(rate) * of_x.panel.radius * panel.radius)
+            work.spend(2 * (panel.count + of_x.panel.count) if few else panel.count * of_x.panel.count)
             if few:
                 total += _by_moments(of_x, other, rate, 1 / (2 * square), few)
             else:
@@ -560,11 +564,6 @@ def _on_grid(x: _Axis, y: _Axis, pair: tuple[sp.Rational, ...], digits: int) -> 
     value = (total + _within(error)) / (2 * arb.pi() * square.sqrt())
     sizes = [_total_size(at, _STANDARD.decay) / _root() for at in (on_x, on_y)]
     return _Enclosure(value, sizes[0] * sizes[1])
-
-
-def _refuse_more_than_allowed(evaluations: int) -> None:
-    if evaluations > _MOST_EVALUATIONS:
-        raise NotIntegrable(f"expected a mean that takes at most {_MOST_EVALUATIONS} evaluations, got {evaluations}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,7 +593,8 @@ class _Inner:
             if not ((first > near and second > near) or (first < -near and second < -near)):
                 return None
         scale = self.function.scale
-        return _Function(self.function.pieces, scale * self.r, _within(scale * near)).on(low, high)
+        work = self.function.work
+        return _Function(self.function.pieces, scale * self.r, _within(scale * near), work).on(low, high)
 
     def rules(self, at: arb) -> list[_Panel]:
         """Return rules for one x."""
@@ -604,7 +604,7 @@ class _Inner:
     def common_rules(self, expression: sp.Expr, low: arb, high: arb) -> list[_Panel]:
         """Return rules for all x of an interval on which G is one smooth expression."""
         given = self._given(low.union(high))
-        functions = [_Smooth(expression, given.scale, given.shift)]
+        functions = [_Smooth(expression, given.scale, given.shift, given.work)]
         return _panels(functions, -self.reach, self.reach, _STANDARD, self.tolerance)
 
     def mean(self, at: arb, rules: Sequence[_Panel]) -> arb:
@@ -614,7 +614,7 @@ class _Inner:
 
     def _given(self, at: arb) -> _Function:
         scale = self.function.scale
-        return _Function(self.function.pieces, scale * self.s, scale * self.r * at)
+        return _Function(self.function.pieces, scale * self.s, scale * self.r * at, self.function.work)
 
 
 def _inner(g: _Function, r: arb, s: arb, reach: arb, tolerance: arb) -> _Inner:
@@ -645,7 +645,7 @@ def _conditional(x: _Axis, y: _Axis, r: arb, square: arb, digits: int) -> _Enclo
     f, g, reach, s = x.function, y.function, x.cuts[-1], square.sqrt()
     inner = _inner(g, r, s, reach, (y.norm + y.tail) / 10**digits)
     edges = [((t + side * 1.001 * s * reach) / r).mid() for t in g.break_points for side in (1, -1)]
-    total, evaluations = arb(0), 0
+    total = arb(0)
     error = x.norm * inner.missed  # x.decay <= 1/2, so the norm bounds the integral of |F(x)| exp(-x^2/2)
     error += x.tail * (y.norm + y.tail) / (s * _root())
     for low, high in pairwise(_cuts(f.break_points, edges, reach)):
@@ -661,23 +661,22 @@ def _conditional(x: _Axis, y: _Axis, r: arb, square: arb, digits: int) -> _Enclo
             terms = _samples(f, [panel])[0].terms(_STANDARD.decay)
             for (at, _), term in zip(panel.nodes(), terms, strict=True):
                 rules = inner.rules(at) if common is None else common
-                evaluations += sum(rule.count for rule in rules)
-                _refuse_more_than_allowed(evaluations)
                 total += term * inner.mean(at, rules)
             error += panel.error * factor
     return _Enclosure((total + _within(error)) / _root(), _line(f, digits).scale * _line(g, digits).scale)
 
 
-def mean(f: sp.Expr, a: Exact, digits: int = 40) -> arb:
+def mean(f: sp.Expr, a: Exact, digits: int = 40, work: Work | None = None) -> arb:
     """Return a ball that contains E[f(u)] for a centred Gaussian u.
 
     Args:
         f: a function of z, analytic between its break points and up to them.
         a: the variance, exact; a float stands for its binary value.
         digits: the radius is at most ``10^-digits E|f(u)|``, or below ``10^(-3 digits)``.
+        work: what it may cost, :data:`derive.duals.work.MOST_OPERATIONS` by default.
 
     Raises:
-        NotIntegrable: if the mean does not exist or cannot be enclosed.
+        NotIntegrable: if the mean does not exist or cannot be enclosed; TooMuchWork if not with so much work.
         NotPiecewise: if the break points cannot be found.
         ValueError: if the variance is negative or not rational, or digits is not positive.
     """
@@ -687,11 +686,13 @@ def mean(f: sp.Expr, a: Exact, digits: int = 40) -> arb:
     if variance == 0:
         with ctx.workprec(_bits(digits)):
             return constant(value_at(f, sp.S.Zero))
-    parts = _smooth_pieces(f)
-    return _refined(lambda enough: _line(_Function(parts, constant(sp.sqrt(variance))), enough), digits)
+    parts, work = _smooth_pieces(f), work or Work()
+    return _refined(lambda enough: _line(_Function(parts, constant(sp.sqrt(variance)), work=work), enough), digits)
 
 
-def hermite_coefficients(f: sp.Expr, a: Exact, count: int, digits: int = 25) -> tuple[arb, ...]:
+def hermite_coefficients(
+    f: sp.Expr, a: Exact, count: int, digits: int = 25, work: Work | None = None
+) -> tuple[arb, ...]:
     """Return balls that contain ``A_k = E[f(sqrt(a) x) He_k(x)] / sqrt(k!)`` for all k < count, x standard normal.
 
     All are sums over one set of rules. Mehler's formula bounds the Hermite polynomials off the axis: with 0 < r < 1
@@ -704,6 +705,7 @@ def hermite_coefficients(f: sp.Expr, a: Exact, count: int, digits: int = 25) -> 
         a: the variance, exact, above 0.
         count: how many.
         digits: of accuracy relative to the integral of ``|f(sqrt(a) x)| exp(-x^2/4)``, about.
+        work: as for :func:`mean`.
 
     Raises:
         NotIntegrable, NotPiecewise, ValueError: as :func:`mean`.
@@ -712,7 +714,8 @@ def hermite_coefficients(f: sp.Expr, a: Exact, count: int, digits: int = 25) -> 
     if variance <= 0:
         raise ValueError(f"expected a variance above 0, got {a}")
     with ctx.workprec(_bits(digits) + math.ceil(_LOST_BITS * math.sqrt(count * digits))):
-        function = _Function(_smooth_pieces(f), constant(sp.sqrt(variance)))
+        work = work or Work()
+        function = _Function(_smooth_pieces(f), constant(sp.sqrt(variance)), work=work)
         r = 1 - arb(1) / (count + 1)  # then r^-k is of order one
         axis = _axis(function, 1 / (2 * (1 + r)), digits)
         panels = axis.panels(1 / (2 * (1 - r)), digits)
@@ -721,6 +724,7 @@ def hermite_coefficients(f: sp.Expr, a: Exact, count: int, digits: int = 25) -> 
         now = [term / _root() for at in _samples(function, panels) for term in at.terms(_STANDARD.decay)]
         x = [node for panel in panels for node, _ in panel.nodes()]
         before, found = [arb(0)] * len(x), []
+        work.spend(count * len(x))
         for k in range(count):
             found.append(sum(now, error))
             back, on = arb(k).sqrt(), 1 / arb(k + 1).sqrt()
@@ -728,7 +732,9 @@ def hermite_coefficients(f: sp.Expr, a: Exact, count: int, digits: int = 25) -> 
     return tuple(found)
 
 
-def gaussian_mean(f: sp.Expr, g: sp.Expr, a: Exact, b: Exact, c: Exact, digits: int = 40) -> arb:
+def gaussian_mean(
+    f: sp.Expr, g: sp.Expr, a: Exact, b: Exact, c: Exact, digits: int = 40, work: Work | None = None
+) -> arb:
     """Return a ball that contains E[f(u) g(v)] for a centred Gaussian pair (u, v).
 
     Args:
@@ -739,10 +745,10 @@ def gaussian_mean(f: sp.Expr, g: sp.Expr, a: Exact, b: Exact, c: Exact, digits: 
         c: the covariance; degenerate pairs, ``c^2 = ab``, are allowed.
         digits: the radius is at most 10^-digits times the larger of ``E|f(u)| E|g(v)|`` and ``|E[f(u) g(v)]|``, for a
             degenerate pair times ``E|f(u) g(v)|``, or it is below ``10^(-3 digits)``.
+        work: as for :func:`mean`.
 
     Raises:
-        NotIntegrable: if the mean does not exist or cannot be enclosed.
-        NotPiecewise: if the break points cannot be found.
+        NotIntegrable, NotPiecewise: as :func:`mean`.
         ValueError: if there is no such pair, a number is not rational, or digits is not positive.
     """
     pair = first, second, covariance = _rational(a), _rational(b), _rational(c)
@@ -750,14 +756,15 @@ def gaussian_mean(f: sp.Expr, g: sp.Expr, a: Exact, b: Exact, c: Exact, digits: 
         raise ValueError(f"expected variances a, b >= 0 and c^2 <= ab, got a = {a}, b = {b}, c = {c}")
     if first == 0 or second == 0:
         with ctx.workprec(_bits(digits)):
-            return mean(f, first, digits) * mean(g, second, digits)
+            return mean(f, first, digits, work) * mean(g, second, digits, work)
     if covariance**2 == first * second:  # v = (c/a) u
-        return mean(f * g.xreplace({z: covariance / first * z}), first, digits)
-    parts, other_parts = _smooth_pieces(f), _smooth_pieces(g)
+        return mean(f * g.xreplace({z: covariance / first * z}), first, digits, work)
+    parts, other_parts, work = _smooth_pieces(f), _smooth_pieces(g), work or Work()
 
     def attempt(enough: int) -> _Enclosure:
         roots = constant(sp.sqrt(first)), constant(sp.sqrt(second))
-        return _plane(_Function(parts, roots[0]), _Function(other_parts, roots[1]), pair, enough)
+        functions = _Function(parts, roots[0], work=work), _Function(other_parts, roots[1], work=work)
+        return _plane(*functions, pair, enough)
 
     return _refined(attempt, digits)
 

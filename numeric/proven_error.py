@@ -175,7 +175,10 @@ def _proven(
     arrays = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (a, b, c)))
     pairs = np.stack([x.ravel() for x in arrays])
     first, second, covariance = pairs
-    values = np.array(lowered(first, second, covariance, np.array([_determinant(*pair) for pair in pairs.T])))
+    determinants = np.array([_determinant(*pair) for pair in pairs.T])
+    for variance in np.unique(pairs[:2]).tolist():
+        certificates.size(variance, work)  # refuses what has no second moment, and says so
+    values = np.array(lowered(first, second, covariance, determinants))
     errors = np.full(len(values), np.inf)
     roots = np.sqrt(first) * np.sqrt(second)
     rho = np.clip(np.divide(covariance, roots, out=np.zeros_like(roots), where=roots > 0), -1.0, 1.0)

@@ -293,6 +293,12 @@ def test_what_has_no_mean_or_cannot_be_enclosed_is_refused(f, c):
         gaussian_mean(f, f, 1, 1, c, digits=10)
 
 
+@pytest.mark.parametrize("f", [sp.sin(z) / z, sp.Abs(z) ** sp.Rational(-1, 4)], ids=str)
+def test_singularities_are_refused_where_they_are_in_one_line_that_says_what_to_do(f):
+    with pytest.raises(NotIntegrable, match=r"no bound of .*z.* between z = .* 0; write it without singularities, rem"):
+        mean(f, 1, 10)
+
+
 def test_a_mean_that_takes_too_much_work_is_refused(monkeypatch):
     for threshold in (0.0, 1.0):
         monkeypatch.setattr(integration, "_NEARLY_DEGENERATE", threshold)

@@ -85,6 +85,14 @@ def test_the_error_of_a_series_is_proven_at_the_pairs_that_are_shown(which: str)
         assert "(4, 4, 3.96875)" in found[2] or which != "tanh"
 
 
+@pytest.mark.parametrize("which", ["sin(z)/z", "sqrt(abs(z))"])
+def test_a_singularity_is_refused_in_one_line_that_says_where_it_is(which: str) -> None:
+    result = kernel(which)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert re.search("no bound of .* is found between z = -3 and 0; write it without singularities, removable", line)
+
+
 @pytest.mark.parametrize(("allowed", "proven"), [(0, 0), (190_000, 4)])
 def test_what_is_not_proven_within_the_work_allowed_is_said_not_to_be(
     allowed: int, proven: int, monkeypatch: pytest.MonkeyPatch

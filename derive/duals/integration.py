@@ -364,13 +364,16 @@ def _axis(function: _Function, decay: arb, digits: int) -> _Axis:
     for step in range(_MOST_STEPS):
         reach = arb(math.ceil(2 * shortest * 1.125**step)) / 2
         cuts = _cuts(function.break_points, [arb(0), reach / 2, -reach / 2], reach)
-        ends = pairwise(cuts)
-        bounds = (_integral_bound([function.on(*end)], *end, _Weight(decay, arb(0)), _ROUNDS) for end in ends)
-        norm = sum(bounds, arb(0))
-        if not norm.is_finite():
-            raise NotIntegrable(
-                "the mean is not known to exist: the integrand is not known to be bounded near the origin"
-            )
+        norm = arb(0)
+        for low, high in pairwise(cuts):
+            smooth = function.on(low, high)
+            norm += _integral_bound([smooth], low, high, _Weight(decay, arb(0)), _ROUNDS)
+            if not norm.is_finite():
+                raise NotIntegrable(
+                    f"the mean is not known to exist: no bound of {smooth.expression} is found between z = "
+                    f"{float(low * function.scale):.3g} and {float(high * function.scale):.3g}; write it without "
+                    "singularities, removable and integrable ones included"
+                )
         tail = sum((_tail(function.beyond(reach, side), decay, reach) for side in (1, -1)), arb(0))
         if tail <= norm / 10**digits or tail <= arb(10) ** (-3 * digits):
             return _Axis(function, decay, cuts, norm, tail)

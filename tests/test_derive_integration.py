@@ -11,11 +11,11 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
-from flint import acb, arb, ctx, fmpq
+from flint import acb, arb, arb_mat, ctx, fmpq
 from scipy.special import erf
 
 from derive.activations import ACTIVATIONS
-from derive.duals import integration
+from derive.duals import axes, conditional, grids, integration, panels
 from derive.duals.balls import Ray, constant, values, with_logistic_functions
 from derive.duals.integration import NotIntegrable, gaussian_mean, mean
 from derive.duals.work import TooMuchWork, Work
@@ -348,9 +348,9 @@ def test_the_working_precision_is_put_back():
 
 def test_activations_at_the_same_pair_share_the_density():
     gaussian_mean(RELU, RELU, 3, 5, 2)
-    before = integration._density.cache_info()
+    before = grids._density.cache_info()
     gaussian_mean(STEP, STEP, 3, 5, 2)
-    after = integration._density.cache_info()
+    after = grids._density.cache_info()
     assert after.hits > before.hits
     assert after.misses == before.misses
 
@@ -373,8 +373,8 @@ def test_steep_functions_are_near_those_with_a_kink_or_a_jump(steepness):
 
 
 def test_a_steep_peak_has_a_norm_that_is_not_far_above_it():
-    peak = integration._Smooth(1 - sp.tanh(10**8 * z) ** 2, arb(1), arb(0))
-    bound = integration._integral_bound([peak], arb(0), arb(4), integration._STANDARD, integration._ROUNDS)
+    peak = panels.Smooth(1 - sp.tanh(10**8 * z) ** 2, arb(1), arb(0))
+    bound = panels.integral_bound([peak], arb(0), arb(4), panels.STANDARD, panels.ROUNDS)
     assert 1e-8 < bound < 3e-8  # and infinitely many strips give 1e-8
 
 
@@ -383,20 +383,20 @@ def test_a_steep_peak_has_a_norm_that_is_not_far_above_it():
 def test_small_rules_see_the_density_through_few_moments(middle, other, planted, monkeypatch):
     """Sums over values of the density agree; a rest that is left out would be noticed."""
     pair = tuple(map(sp.Rational, (1, 2, 1)))
-    function = integration._Function(pieces(sp.exp(z)), arb(1))
+    function = axes.Function(pieces(sp.exp(z)), arb(1))
     with ctx.workdps(40):
         rate, growth, half = arb(2).sqrt(), arb(1), arb("0.01")
-        panels = [integration._Panel(arb(t) - half, arb(t) + half, 16, arb(0)) for t in (middle, other)]
-        x, y = integration._samples(function, panels)
-        rows, columns = (integration.arb_mat([at.values]) for at in (x, y))
-        expected = (rows * integration._density(x.panel, y.panel, pair, ctx.prec) * columns.transpose())[0, 0]
-        count = integration._moments_needed(rate * x.panel.radius * y.panel.radius)
+        rules = [panels.Panel(arb(t) - half, arb(t) + half, 16, arb(0)) for t in (middle, other)]
+        x, y = axes.sampled(function, rules)
+        rows, columns = (arb_mat([at.values]) for at in (x, y))
+        expected = (rows * grids._density(x.panel, y.panel, pair, ctx.prec) * columns.transpose())[0, 0]
+        count = grids._moments_needed(rate * x.panel.radius * y.panel.radius)
         assert 4 < count < 16
-        found = integration._by_moments(x, y, rate, growth, count - 3 * planted)
+        found = grids._by_moments(x, y, rate, growth, count - 3 * planted)
         assert found.overlaps(expected)
         assert found.rad() < 1e-12 * abs(found)
         assert found.mid().overlaps(expected) != planted
-    assert not integration._moments_needed(arb(4))
+    assert not grids._moments_needed(arb(4))
 
 
 # Bounds: never below what they bound.
@@ -413,7 +413,7 @@ INTEGRANDS = {
 
 @cache
 def on_unit_interval(name):
-    return [integration._Smooth(INTEGRANDS[name], arb(1), arb(0))]
+    return [panels.Smooth(INTEGRANDS[name], arb(1), arb(0))]
 
 
 @pytest.mark.parametrize("height", [0.1, 0.3, 0.45])
@@ -421,7 +421,7 @@ def on_unit_interval(name):
 def test_the_bound_of_a_rule_is_above_its_error_for_every_number_of_nodes(name, height):
     functions, ends = on_unit_interval(name), (arb(-1) / 2, arb(3) / 2)
     with ctx.workdps(60):
-        remainder = integration._remainder(functions, *ends, integration._STANDARD, arb(height))
+        remainder = panels._remainder(functions, *ends, panels.STANDARD, arb(height))
         exact = rule(functions, *ends, 250)
         for count in (2, 3, 4, 6, 9, 14, 20, 40):
             error = abs(rule(functions, *ends, count) - exact)
@@ -430,13 +430,13 @@ def test_the_bound_of_a_rule_is_above_its_error_for_every_number_of_nodes(name, 
 
 
 def rule(functions, low, high, count):
-    nodes = integration._Panel(low, high, count, arb(0)).nodes()
+    nodes = panels.Panel(low, high, count, arb(0)).nodes()
     found = functions[0].at([x for x, _ in nodes])
     return sum((w * (-x * x / 2).exp() * f for (x, w), f in zip(nodes, found, strict=True)), arb(0))
 
 
 def test_no_bound_holds_across_a_pole():
-    above = integration._remainder(on_unit_interval("runge"), arb(-1), arb(1), integration._STANDARD, arb(0.6))
+    above = panels._remainder(on_unit_interval("runge"), arb(-1), arb(1), panels.STANDARD, arb(0.6))
     assert not above.factor.is_finite()
 
 
@@ -444,12 +444,12 @@ def test_no_bound_holds_across_a_pole():
 @pytest.mark.parametrize("name", ["erf", "relu", "gauss"])
 def test_too_few_nodes_give_a_wide_ball_that_holds_the_truth_and_without_a_remainder_miss_it(name, pair, monkeypatch):
     a, b, _ = map(sp.Rational, pair)
-    monkeypatch.setattr(integration._Remainder, "count", lambda self, tolerance: 16.0)
+    monkeypatch.setattr(panels._Remainder, "count", lambda self, tolerance: 16.0)
     found = []
-    for bound in (integration._Remainder.bound, lambda self, count: arb(0)):
-        monkeypatch.setattr(integration._Remainder, "bound", bound)
+    for bound in (panels._Remainder.bound, lambda self, count: arb(0)):
+        monkeypatch.setattr(panels._Remainder, "bound", bound)
         with ctx.workdps(60):
-            functions = (integration._Function(pieces(FORMULAS[name][0]), constant(sp.sqrt(v))) for v in (a, b))
+            functions = (axes.Function(pieces(FORMULAS[name][0]), constant(sp.sqrt(v))) for v in (a, b))
             found.append(integration._plane(*functions, tuple(map(sp.Rational, pair)), 30).value)
     assert found[0].contains(truth(name, pair))
     assert found[0].rad() > 1e-15
@@ -457,19 +457,19 @@ def test_too_few_nodes_give_a_wide_ball_that_holds_the_truth_and_without_a_remai
 
 
 def test_what_is_left_out_far_from_the_ridge_widens_the_ball(monkeypatch):
-    pair, covering = (Fraction(1), Fraction(1), Fraction(-1, 2)), integration._Axis.panels
-    monkeypatch.setattr(integration._Axis, "panels", lambda axis, growth, digits: covering(axis, growth, 30))
+    pair, covering = (Fraction(1), Fraction(1), Fraction(-1, 2)), axes.Axis.panels
+    monkeypatch.setattr(axes.Axis, "panels", lambda axis, growth, digits: covering(axis, growth, 30))
     with ctx.workdps(60):
-        x = integration._axis(integration._Function(pieces(sp.exp(z)), arb(1)), arb(1) / 3, 30)
-        found = [integration._on_grid(x, x, tuple(map(sp.Rational, pair)), digits).value for digits in (30, 0)]
+        x = axes.axis_of(axes.Function(pieces(sp.exp(z)), arb(1)), arb(1) / 3, 30)
+        found = [grids.on_grid(x, x, tuple(map(sp.Rational, pair)), digits).value for digits in (30, 0)]
     assert all(value.contains(truth("exp", pair)) for value in found)
     assert found[0].rad() < 1e-25 < found[1].rad()
     assert not found[0].overlaps(found[1].mid())
 
 
 def test_inner_means_hold_what_is_beyond_their_reach():
-    g, r, s, reach = integration._Function(pieces(sp.exp(z)), arb(2)), arb("-0.8"), arb("0.6"), arb(4)
-    inner = integration._inner(g, r, s, reach, arb("1e-12"))
+    g, r, s, reach = axes.Function(pieces(sp.exp(z)), arb(2)), arb("-0.8"), arb("0.6"), arb(4)
+    inner = conditional._inner(g, r, s, reach, arb("1e-12"))
     at = arb("0.3")
     found, expected = inner.mean(at, inner.rules(at)), (2 * r * at + 2 * s * s).exp()  # E[exp(2 (r x + s n))]
     assert found.contains(expected)
@@ -482,8 +482,8 @@ def test_inner_means_hold_what_is_beyond_their_reach():
 @pytest.mark.parametrize("power", [0, 3, 8])
 def test_the_bound_of_a_tail_is_above_it_and_not_far(power):
     for reach in (5, 9, 14):
-        function = integration._Function(pieces(z**power * sp.exp(z)), arb(1))
-        bound = float(integration._tail(function.beyond(arb(reach), 1), arb(0.5), arb(reach)))
+        function = axes.Function(pieces(z**power * sp.exp(z)), arb(1))
+        bound = float(axes._tail(function.beyond(arb(reach), 1), arb(0.5), arb(reach)))
         tail = float(mpmath.quad(lambda t: t**power * mpmath.exp(t - t * t / 2), [reach, reach + 3, reach + 12]))
         assert tail < bound < 2 * tail
 

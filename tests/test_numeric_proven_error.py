@@ -8,11 +8,11 @@ from dataclasses import replace
 import mpmath
 import numpy as np
 import pytest
+from flint import arb, ctx
 
-import derive.duals.integration as integration
 import numeric.proven_error as proven_error
 from derive.activations import activation
-from derive.duals import dual
+from derive.duals import dual, panels
 from derive.duals.evaluation import enclosure
 from derive.duals.integration import NotIntegrable, hermite_coefficients
 from derive.duals.work import TooMuchWork, Work
@@ -55,10 +55,10 @@ def test_certified_coefficients_rest_on_the_bounds_of_the_rules(lie, monkeypatch
     expression = activation("tanh").expression
     right = hermite_coefficients(expression, 0.7, 8, digits=30)
     if lie:
-        remainder = integration._Remainder(integration.arb(10) ** -9, integration.arb(2))
-        monkeypatch.setattr(integration, "_remainder", lambda *arguments: remainder)
+        remainder = panels._Remainder(arb(10) ** -9, arb(2))
+        monkeypatch.setattr(panels, "_remainder", lambda *arguments: remainder)
     else:
-        monkeypatch.setattr(integration, "_COUNTS", (10,))
+        monkeypatch.setattr(panels, "_COUNTS", (10,))
     found = hermite_coefficients(expression, 0.7, 8, digits=20)
     assert all(x.overlaps(y) for x, y in zip(found, right, strict=True)) != lie
 
@@ -141,9 +141,9 @@ def test_no_part_of_the_bound_can_be_left_out(part, variance, terms, made):
     expression = activation("tanh").expression
     certificate = made(proven_error._Certificates(expression).of(variance, terms, None))
     rho = np.concatenate([np.linspace(-1, 1, 9), np.linspace(0.9, 0.99, 8)])
-    with integration.ctx.workprec(200):
+    with ctx.workprec(200):
         balls = hermite_coefficients(expression, variance, 200, digits=30)
-        exact = [sum(ball * ball * integration.arb(x) ** k for k, ball in enumerate(balls)) for x in rho.tolist()]
+        exact = [sum(ball * ball * arb(x) ** k for k, ball in enumerate(balls)) for x in rho.tolist()]
         total, honest = partial_sums(certificate, rho)
         errors = np.array([as_float(abs(x - y)) for x, y in zip(total.tolist(), exact, strict=True)])
     errors /= certificate.size**2

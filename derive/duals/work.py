@@ -8,6 +8,8 @@ from derive.duals.balls import NotIntegrable
 
 MOST_OPERATIONS = 50_000_000
 """What one mean may take unless something else is said, about a minute; chosen."""
+OF_A_POINT = 4
+"""Operations that a point costs besides the value of a function; measured."""
 
 
 class TooMuchWork(NotIntegrable):

@@ -16,6 +16,7 @@ from derive.duals import dual, panels
 from derive.duals.evaluation import enclosure
 from derive.duals.integration import NotIntegrable, hermite_coefficients
 from derive.duals.work import TooMuchWork, Work
+from numeric.certified import certified_dual
 from numeric.lower_duals import LoweredMean, lowered_dual
 from numeric.proven_error import SHOWN, proven_means, shown_error
 
@@ -179,6 +180,8 @@ def test_what_would_take_too_much_work_is_not_said_to_be_proven():
     assert shown[1] == shown[3]
     with pytest.raises(TooMuchWork, match="at most 1,000 operations on balls, this one takes more: allow more work"):
         proven_means(row, 1.0, 1.0, 0.5, work=Work(1000))
+    with pytest.raises(TooMuchWork, match="at most 1,000 operations"):
+        certified_dual(row)(1, 1, 0, 10, Work(1000))
 
 
 @pytest.mark.parametrize("order", [0, 1])

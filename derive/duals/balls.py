@@ -77,11 +77,10 @@ def values(expression: sp.Expr, points: Sequence[Ball]) -> list[Ball]:
         NotIntegrable: if the expression contains an unknown function.
     """
     known: dict[sp.Expr, list[Any]] = {z: list(points)}
-    for node in _parts(expression):
-        if not node.has(z):
+    for node, inner in _steps(expression):
+        if not inner:
             known[node] = [constant(node)] * len(points)
-        elif node != z:
-            inner = _inner(node)
+        else:
             known[node] = _applied(node, [known[part] for part in inner], inner != node.args)
     return known[expression]
 
@@ -89,6 +88,12 @@ def values(expression: sp.Expr, points: Sequence[Ball]) -> list[Ball]:
 def operations(expression: sp.Expr) -> int:
     """Return how many operations the value of an expression takes."""
     return len(_parts(expression))
+
+
+@cache
+def _steps(expression: sp.Expr) -> tuple[tuple[sp.Expr, tuple[sp.Expr, ...]], ...]:
+    """Return the parts of an expression but z, and what each is evaluated from; nothing for constants."""
+    return tuple((part, _inner(part)) for part in _parts(expression) if part != z)
 
 
 @cache

@@ -32,6 +32,7 @@ _FUNCTIONS = {
     "Atan2": "np.arctan2",
     "ExpSpread": "exp_spread",
     "Expit": "expit",
+    "NormalCdf": "ndtr",
     "Max": "np.maximum",
     "Min": "np.minimum",
     "Root": "np.sqrt",

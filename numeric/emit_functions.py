@@ -25,7 +25,8 @@ Forms = tuple[ClosedForm | None, ClosedForm | None]
 FarForms = tuple[FarForm | None, FarForm | None]
 
 MEANS = {"value": "E[phi(u) phi(v)]", "derivative": "E[phi'(u) phi'(v)]"}
-_FORMULAS = {*"abcDkuvz", "L", "rho", "np", "jnp", "math", "erf", "erfc", "expit", "arc_moment", "spread", "exp_spread"}
+_SPECIAL = {"erf", "erfc", "expit", "ndtr", "arc_moment", "spread", "exp_spread"}
+_FORMULAS = {*"abcDkuvz", "L", "rho", "np", "jnp", "math", *_SPECIAL}
 _FUNCTIONS = {
     "phi",
     "dphi",
@@ -52,9 +53,9 @@ _CAN_OVERFLOW = re.compile(r"\b(exp\w*|sinh|cosh|logaddexp)\(")
 
 def dual_text(row: Activation, forms: Forms, far: FarForms = (None, None), jax: bool = False) -> str:
     """Return the function of the duals: closed forms, and calls of what :func:`series_texts` makes for the others."""
-    least = {name: form.least for name, form in zip(MEANS, far, strict=True) if form is not None}
+    used = {name: form for name, form in zip(MEANS, far, strict=True) if form is not None}
     closed = {name: form for name, form in zip(MEANS, forms, strict=True) if form is not None}
-    closed |= {name: form.form for name, form in zip(MEANS, far, strict=True) if form is not None}
+    closed |= {name: form.form for name, form in used.items()}
     body = ["a, b, c, D = (np.asarray(x, dtype=float) for x in (a, b, c, D))"]
     exists = sp.And(*(mass > 0 for form in closed.values() for mass in form.positive))
     if exists != sp.true and not jax:  # a traced array has no truth value
@@ -71,7 +72,8 @@ def dual_text(row: Activation, forms: Forms, far: FarForms = (None, None), jax: 
         body.append(f"D = np.maximum(D, {_SMALLEST})  # the mean has a limit at D = 0, or is infinite there")
     body += assignments(expressions, [*TAKEN, *map(str, row.parameters)])
     body += [f"{name} = {_SERIES[name][0]}(a, b, c, D)" for name in MEANS if name not in closed]
-    body += [f"{name} = replaced_below({x}, {_SERIES[name][0]}, {name}, a, b, c, D)" for name, x in least.items()]
+    for name, form in used.items():
+        body.append(f"{name} = replaced_where({form.least}, {form.opposite}, {_SERIES[name][0]}, {name}, a, b, c, D)")
     body.append("zeros = np.zeros(np.broadcast_shapes(a.shape, b.shape, c.shape, D.shape))")
     body.append("return value + zeros, derivative + zeros")
     arguments = {

@@ -22,7 +22,7 @@ from derive import notation
 from derive.activations import Activation
 from derive.duals import dual
 from derive.duals.function_class import NotInClass
-from derive.duals.functions import Atan2, BivariateTail, NormalCdf
+from derive.duals.functions import ArcMoment, Atan2, BivariateTail, NormalCdf
 from derive.duals.kernel_side import KernelDual
 from derive.duals.stable import stable
 from derive.duals.theorems import ClosedForm
@@ -37,6 +37,7 @@ FloatArray = NDArray[np.float64]
 CLOSED_FORM = "closed form"
 SERIES = "Hermite-Mehler series"
 BOTH = "Hermite-Mehler series, closed form at large variances"
+NOT_OPPOSITE = "closed form, Hermite-Mehler series at nearly opposite inputs"
 ROUNDING = 1e-14
 """Error of a closed form in float64 relative to ``sqrt(k(a, a) k(b, b))``: chosen, measured in tests/benchmarks."""
 
@@ -49,7 +50,7 @@ class LoweredMean:
 
     Attributes:
         function: the mean.
-        route: how it is evaluated, :data:`CLOSED_FORM`, :data:`SERIES` or :data:`BOTH`.
+        route: how it is evaluated, :data:`CLOSED_FORM`, :data:`SERIES`, :data:`BOTH` or :data:`NOT_OPPOSITE`.
         error: its absolute error relative to ``sqrt(k(a, a) k(b, b))``, measured; :mod:`numeric.certified` has proofs.
     """
 
@@ -100,18 +101,19 @@ def _evaluated(form: ClosedForm | None, far: FarForm | None, expression: sp.Expr
     series = _series(expression)
     if far is None:
         return series
-    closed, least = _lowered(far.form), far.least
+    closed, where = _lowered(far.form), (far.least, far.opposite)
 
     def evaluated(a: FloatArray, b: FloatArray, c: FloatArray, D: FloatArray) -> FloatArray:
-        return special.replaced_below(least, series.function, closed(a, b, c, D), a, b, c, D)
+        return special.replaced_where(*where, series.function, closed(a, b, c, D), a, b, c, D)
 
-    return LoweredMean(evaluated, BOTH, max(series.error, closed.error))
+    return LoweredMean(evaluated, BOTH if far.least else NOT_OPPOSITE, max(series.error, closed.error))
 
 
 def closed_forms_for_floats(activation: Activation, weak: bool = False) -> tuple[ClosedForm | None, ClosedForm | None]:
     """Return the closed forms of both duals, None in place of one that is not evaluated in float64.
 
-    One is not if it has normal cdfs in it or if its terms cancel; with parameters the latter is not known.
+    One is not if it has normal cdfs in it or if its terms cancel, also in small means of nearly opposite inputs; with
+    parameters the latter is not known.
 
     Args:
         activation: the activation.
@@ -121,32 +123,70 @@ def closed_forms_for_floats(activation: Activation, weak: bool = False) -> tuple
         value, derivative = dual(activation, weak).closed_forms
     except NotInClass:
         return None, None
-    return (value if _keeps_digits(value) else None), (derivative if _keeps_digits(derivative) else None)
+    kept = [
+        form
+        if _keeps_digits(form) and (function is None or _keeps_small_means(form, function, _NEARLY_OPPOSITE))
+        else None
+        for form, function in zip((value, derivative), _functions(activation, weak), strict=True)
+    ]
+    return kept[0], kept[1]
+
+
+def _functions(activation: Activation, weak: bool) -> tuple[sp.Expr, sp.Expr | None]:
+    """Return phi and phi', None in place of one with Dirac deltas."""
+    return activation.expression, None if weak and activation.jumps else activation.derivative
 
 
 @dataclass(frozen=True, slots=True)
 class FarForm:
-    """A closed form that keeps its digits at pairs of which both variances are no less than ``least``."""
+    """A closed form that keeps its digits at some pairs: of large variances, or that are not nearly opposite.
+
+    Attributes:
+        form: the closed form.
+        least: what both variances are at least.
+        opposite: what the correlation is at least.
+    """
 
     form: ClosedForm
-    least: float
+    least: float = 0.0
+    opposite: float = -2.0
+
+    @property
+    def where(self) -> str:
+        """Return in words where the form is used."""
+        return (
+            f"both variances are at least {self.least:g}"
+            if self.least
+            else f"the correlation is at least {self.opposite:g}"
+        )
+
+    @property
+    def everywhere(self) -> ClosedForm | None:
+        """Return the closed form if its absolute errors are small at all pairs."""
+        return None if self.least else self.form
 
 
 def closed_forms_far_out(activation: Activation, weak: bool = False) -> tuple[FarForm | None, FarForm | None]:
-    """Return the closed forms of both duals whose terms cancel, but not at large variances, None in place of others."""
+    """Return the closed forms of both duals whose terms cancel, but not at all pairs, None in place of others."""
     try:
-        value, derivative = dual(activation, weak).closed_forms
+        forms = dual(activation, weak).closed_forms
     except NotInClass:
         return None, None
-    return _far_out(value), _far_out(derivative)
+    value, derivative = (_far_out(*pair) for pair in zip(forms, _functions(activation, weak), strict=True))
+    return value, derivative
 
 
 @cache
-def _far_out(form: ClosedForm) -> FarForm | None:
-    """Return the closed form with the variance from which on it is as good as it is said to be, by trying."""
-    names = form.expression.free_symbols - {*_ARGUMENTS}
-    if form.expression.has(BivariateTail, NormalCdf) or names or _keeps_digits(form):
+def _far_out(form: ClosedForm, function: sp.Expr | None) -> FarForm | None:
+    """Return the closed form with the pairs at which it is as good as it is said to be, by trying."""
+    if form.expression.has(BivariateTail, NormalCdf) or form.expression.free_symbols - {*_ARGUMENTS}:
         return None
+    if _keeps_digits(form):
+        if function is None or _keeps_small_means(form, function, _NEARLY_OPPOSITE):
+            return None
+        kept = (rho for rho in _LESS_OPPOSITE if _keeps_small_means(form, function, _same_size(rho)))
+        rho = next(kept, None)
+        return None if rho is None else FarForm(form, opposite=rho)
     lowered, found = _lowered(form), None
     for least in _FAR:
         pairs = [_pair(least, ratio * least, rho) for ratio in _RATIOS for rho in (0.6, -0.9, 1 - 1e-9)]
@@ -179,6 +219,17 @@ def _keeps_digits(form: ClosedForm) -> bool:
 
 
 @cache
+def _keeps_small_means(form: ClosedForm, function: sp.Expr, pairs: tuple[Pair, ...]) -> bool:
+    """Return whether a closed form has the digits of small means that do not cancel themselves, by trying.
+
+    Where inputs are nearly opposite, means of one-sided functions are small, and angles are what is left of them.
+    """
+    if form.expression.free_symbols - {*_ARGUMENTS} or not _stable(form).has(ArcMoment, Atan2):
+        return True
+    return measured(_lowered(form), form, pairs, mean_of_modulus(function)).ulps <= _MOST_ULPS
+
+
+@cache
 def probes() -> tuple[Pair, ...]:
     """Return pairs (a, b, c, D) of small to large variances: correlated, anticorrelated and nearly parallel."""
     choices = [(a, 0.6) for a in _PROBED] + [(a, -0.9) for a in _PROBED] + [(0.7, 1 - 1e-9), (1e-3, 1e-9 - 1)]
@@ -197,15 +248,31 @@ _LARGE_AND_PARALLEL = tuple(
     for sign in (1, -1)
 )
 """Where polynomials beside waves cancel most; chosen."""
+
+
+def _same_size(*correlations: float) -> tuple[Pair, ...]:
+    return tuple(_pair(a, a, rho) for a in (1.0, 30.0, 800.0) for rho in correlations)
+
+
+_NEARLY_OPPOSITE, _LESS_OPPOSITE = _same_size(1e-3 - 1, 1e-9 - 1), (-0.9, -0.5, 0.0)
+"""Where small means are tried, and from which correlation on a form is used whose small means lose digits; chosen."""
+_MOST_ULPS = 100.0
+"""Relative error of means that do not cancel, in units in the last place: promised."""
 _PROBED = 1e-12, 1e-8, 1e-5, 1e-3, 0.03, 0.4, 3.0, 40.0
 """Variances at which closed forms are tried; chosen."""
 
 
-def _lowered(form: ClosedForm) -> LoweredMean:
+@cache
+def _stable(form: ClosedForm) -> sp.Expr:
     try:
-        expression = stable(form.expression)
+        return stable(form.expression)
     except ValueError:  # a kernel need not be one of the forms that the calculus gives
-        expression = form.expression
+        return form.expression
+
+
+@cache
+def _lowered(form: ClosedForm) -> LoweredMean:
+    expression = _stable(form)
     function = sp.lambdify(_ARGUMENTS, expression, NUMPY, cse=True)
     masses = [(mass, sp.lambdify(_ARGUMENTS, mass, "numpy")) for mass in form.positive]
     undefined = undefined_at_zero(form.expression)

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from derive import notation
 from derive.activations import Activation
-from derive.duals.functions import OneMinusExp
+from derive.duals.functions import NormalCdf, OneMinusExp
 from derive.duals.kernel_side import KernelDual
 from derive.pieces import Piece, jumps, pieces
 from numeric import special
@@ -198,7 +198,8 @@ def _with_expm1(expression: sp.Expr) -> sp.Expr:
 def without_overflow(expression: sp.Expr) -> sp.Expr:
     """Return an expression with ``1/(p + q exp(h))`` and ``log(p + q exp(h))`` as functions that do not overflow.
 
-    Of a product of exponentials it makes one: one factor may overflow where another vanishes.
+    Of a product of exponentials it makes one: one factor may overflow where another vanishes. And ``1 + erf`` becomes a
+    normal cdf, which has its digits where it vanishes.
     """
 
     def shifted(base: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
@@ -217,9 +218,24 @@ def without_overflow(expression: sp.Expr) -> sp.Expr:
         found = shifted(base) if base.is_Add and exponent.is_Integer and exponent < 0 else None
         return base**exponent if found is None else found[0] ** exponent * Expit(-found[1]) ** -exponent
 
-    changed = expression.replace(lambda e: e.is_Mul, _with_one_exponential)
+    changed = expression.replace(lambda e: e.is_Add and e.has(sp.erf), _with_normal_cdf)
+    changed = changed.replace(lambda e: e.is_Mul, _with_one_exponential)
     changed = changed.replace(sp.log, logarithm).replace(sp.Pow, power)
     return changed.replace(lambda e: e.is_Mul and e.has(Expit), _merged)
+
+
+def _with_normal_cdf(total: sp.Expr) -> sp.Expr:
+    """Return a sum with ``k + k erf(h)`` as ``2 k Phi(sqrt(2) h)``."""
+    terms = list(total.args)
+    for term in total.args:
+        for erf in [factor for factor in sp.Mul.make_args(term) if isinstance(factor, sp.erf)]:
+            k = term / erf
+            for sign in (1, -1):
+                if term in terms and sign * k in terms:
+                    terms.remove(term)
+                    terms.remove(sign * k)
+                    terms.append(2 * sign * k * NormalCdf(sign * sp.sqrt(2) * erf.args[0]))
+    return sp.Add(*terms)
 
 
 def _with_one_exponential(product: sp.Expr) -> sp.Expr:

@@ -15,6 +15,7 @@ over independent standard normal x, y: all weights are positive, and D has the d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -43,7 +44,7 @@ _TRUNCATION = 2e-15
 _PROMISING = 10.0
 """How far above that the bound with the rest of the terms before may be for more to be tried, for activations with
 breaks; chosen: at a kink the squared norm of the rest of n terms falls like n^(-3/2)."""
-_OPPOSITE, _SMALL = -0.6, 0.02
+_OPPOSITE, _SMALL = -0.6, 0.1
 """Correlation below which, and size relative to sqrt(k(a, a) k(b, b)) below which, a series that alternates has lost
 digits that the integral has: means of one-sided activations vanish there. Chosen."""
 _MEASURED = 1e-14
@@ -63,12 +64,44 @@ where no edge is in reach, then where no break is, by the trapezoidal rule, and 
 hardly bends across a panel in y, by the Gauss-Hermite rule. With singularities no nearer than the panels allow they are
 exact to rounding. Chosen."""
 _NEAR = REACHES[0]
-_MIDDLES, _OFFSETS = _NEAR * np.arange(-1.0, 2.0), _NEAR / 2 * PANEL.nodes
-_CENTRED = _MIDDLES[:, None] + _OFFSETS
-_CENTRED_WEIGHTS = _NEAR / 2 * PANEL.weights * np.exp(-(_CENTRED**2) / 2) / np.sqrt(2 * np.pi)
-"""Where v is, in units of s from 4.5 s behind a break, on three panels from 9 s before it to 18 s behind, and weights.
-Values of phi there serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d)
-exp(-d^2 / 2), and exp(y d) is a product of two for the middle of a panel and the offset in it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layers:
+    """How the layers beside a break are cut: how wide panels are, in units of s, and the rule behind a break.
+
+    Values of phi at ``middles + offsets``, counted from 4.5 s behind the break, from 9 s before it to 18 s behind,
+    serve for all m up to 9 s behind the break, since exp(-(y - d)^2 / 2) = exp(-y^2 / 2) exp(y d) exp(-d^2 / 2), and
+    exp(y d) is a product of two for the middle of a panel and the offset in it.
+
+    Attributes:
+        step: the width of the panels.
+        middles: of the panels, shape (n_panels,).
+        offsets: of the nodes in a panel, shape (n_nodes,).
+        weights: of all nodes for the normal density, shape (n_panels, n_nodes).
+    """
+
+    step: float
+    middles: FloatArray
+    offsets: FloatArray
+    weights: FloatArray
+
+    @classmethod
+    def of(cls, step: float) -> _Layers:
+        """Return the layers with panels of a width of which 9 is a multiple."""
+        middles, offsets = np.arange(step / 2 - 1.5 * _NEAR, 1.5 * _NEAR, step), step / 2 * PANEL.nodes
+        y = middles[:, None] + offsets
+        return cls(step, middles, offsets, step / 2 * PANEL.weights * np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi))
+
+    @property
+    def nodes(self) -> FloatArray:
+        """Return all nodes in order."""
+        return (self.middles[:, None] + self.offsets).ravel()
+
+
+_PARALLEL, _OPPOSED = _Layers.of(_NEAR), _Layers.of(_NEAR / 2)
+"""Layers for positive and for negative covariances; half as wide for these, since a one-sided function then leaves a
+small mean, made in the tails of the normal density. Chosen."""
 
 
 class HermiteMehler:
@@ -176,23 +209,33 @@ class HermiteMehler:
         result = np.empty(len(root))
         levels = np.digitize(self._phi.finest / (reach * s), [room for room, _ in _LEVELS[1:]])
 
-        def integrate(task: tuple[int, IntArray]) -> None:
-            level, at = task
-            result[at] = self._outer(root[at], slope[at], s[at], reach, level)
+        def integrate(task: tuple[int, _Layers, IntArray]) -> None:
+            level, layers, at = task
+            result[at] = self._outer(root[at], slope[at], s[at], reach, level, layers)
 
-        shared(integrate, ((level, at) for level in range(len(_LEVELS)) for at in _blocks(levels == level, _PAIRS)))
+        shared(
+            integrate,
+            (
+                (level, layers, at)
+                for level in range(len(_LEVELS))
+                for layers, of_sign in ((_PARALLEL, c >= 0), (_OPPOSED, c < 0))
+                for at in _blocks((levels == level) & of_sign, _PAIRS)
+            ),
+        )
         return result
 
-    def _outer(self, root: FloatArray, slope: FloatArray, s: FloatArray, reach: float, level: int) -> FloatArray:
+    def _outer(
+        self, root: FloatArray, slope: FloatArray, s: FloatArray, reach: float, level: int, layers: _Layers
+    ) -> FloatArray:
         """Return E[phi(root x) Phi(slope x, s)] for pairs at one level of smoothness, shape (n_pairs,)."""
         phi = self._phi
         edges, inner = phi.breaks if level else phi.edges, _NEAR if level >= _SINGLE else reach
         # the tails of what y smears out reach beyond a panel by as much: a wide one beside it has to be cut there
         smeared = phi.edges if level < _SINGLE else edges
-        layers = [(edge + s[:, None] * marks(inner, _NEAR)) / slope[:, None] for edge in smeared]
+        beside = [(edge + s[:, None] * marks(inner, layers.step)) / slope[:, None] for edge in smeared]
         of_u, of_v = (phi.edges / scale[:, None] for scale in (root, slope))
         of_v[self._shared(slope / root)] = np.nan
-        rows, x, weights = gaussian_rule(cuts(reach, of_u, of_v, *layers), _STEP)
+        rows, x, weights = gaussian_rule(cuts(reach, of_u, of_v, *beside), _STEP)
         m, s = slope[rows, None] * x, s[rows, None]
         far = inner * s[:, 0]
         first = np.searchsorted(edges, np.minimum(m[:, 0], m[:, -1]) - far)
@@ -205,7 +248,7 @@ class HermiteMehler:
             middle, scale = m[at], s[at]
             means[at] = sum(w * phi.function(middle + scale * y) for y, w in _rule(level, reach))
         (at,) = np.nonzero(single)
-        means[at] = self._near_break(edges[first[at], None], m[at], s[at])
+        means[at] = _near_break(phi.function, edges[first[at], None], m[at], s[at], layers)
         for at in _blocks(~(clear | single), _PAIRS):
             means[at] = self._near_edges(m[at], s[at], inner)
         weights *= phi.function(root[rows, None] * x)
@@ -218,21 +261,6 @@ class HermiteMehler:
         room = _OVERSHOOT * np.minimum(widths[:-1], widths[1:])
         return np.asarray(np.abs(self._phi.edges) * (1 - ratio[:, None]) <= room)
 
-    def _near_break(self, edge: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
-        """Return Phi(m, s) on panels of m near one break each, on one side of it; shapes (n_panels, n_nodes or 1)."""
-        behind = np.copysign(s, m[:, :1] - edge)
-        values = self._phi.function(edge + behind * (_NEAR / 2 + _CENTRED.ravel())).reshape(-1, *_CENTRED.shape)
-        values *= _CENTRED_WEIGHTS
-        d = (m - edge) / behind - _NEAR / 2
-        result = np.empty_like(d)
-        for start in range(0, len(d), _PAIRS // 2):
-            at = slice(start, start + _PAIRS // 2)
-            shift = d[at, None, :]
-            sums = values[at] @ np.exp(shift * _OFFSETS[:, None])
-            sums *= np.exp(shift * (_MIDDLES[:, None] - shift / 2))
-            result[at] = sums.sum(axis=1)
-        return result
-
     def _near_edges(self, m: FloatArray, s: FloatArray, reach: float) -> FloatArray:
         """Return Phi(m, s) on panels of m of a width up to 9 s, near any edges; shapes (n_panels, n_nodes or 1)."""
         centre = (m[:, :1] + m[:, -1:]) / 2
@@ -240,6 +268,22 @@ class HermiteMehler:
         weights *= self._phi.function(centre[rows] + s[rows] * y)
         sums = _shifted(y, weights, ((m - centre) / s)[rows])
         return np.asarray(np.add.reduceat(sums, np.searchsorted(rows, np.arange(len(m)))))
+
+
+def _near_break(phi: Function, edge: FloatArray, m: FloatArray, s: FloatArray, layers: _Layers) -> FloatArray:
+    """Return Phi(m, s) on panels of m near one break each, on one side of it; shapes (n_panels, n_nodes or 1)."""
+    behind = np.copysign(s, m[:, :1] - edge)
+    values = phi(edge + behind * (_NEAR / 2 + layers.nodes)).reshape(-1, *layers.weights.shape)
+    values *= layers.weights
+    d = (m - edge) / behind - _NEAR / 2
+    result = np.empty_like(d)
+    for start in range(0, len(d), _PAIRS // 2):
+        at = slice(start, start + _PAIRS // 2)
+        shift = d[at, None, :]
+        sums = values[at] @ np.exp(shift * layers.offsets[:, None])
+        sums *= np.exp(shift * (layers.middles[:, None] - shift / 2))
+        result[at] = sums.sum(axis=1)
+    return result
 
 
 def _shifted(y: FloatArray, weighted: FloatArray, d: FloatArray) -> FloatArray:

@@ -80,8 +80,9 @@ def away_from_zero(a: FloatArray, b: FloatArray, D: FloatArray) -> tuple[FloatAr
     return a, b, np.where(zero, a * b, D)
 
 
-def replaced_below(
+def replaced_where(
     least: float,
+    opposite: float,
     near: Callable[..., FloatArray],
     far: ArrayLike,
     a: ArrayLike,
@@ -89,12 +90,15 @@ def replaced_below(
     c: ArrayLike,
     D: ArrayLike,
 ) -> FloatArray:
-    """Return the values ``far`` at pairs (a, b, c, D), and ``near(a, b, c, D)`` where a variance is less than least."""
+    """Return the values ``far`` at pairs (a, b, c, D), and ``near(a, b, c, D)`` at some.
+
+    These are where a variance is less than least, or the correlation less than opposite.
+    """
     *pair, values = np.broadcast_arrays(a, b, c, D, far)
-    small = np.minimum(pair[0], pair[1]) < least
+    chosen = (np.minimum(pair[0], pair[1]) < least) | (pair[2] < opposite * np.sqrt(pair[0]) * np.sqrt(pair[1]))
     result = np.array(values, dtype=float)
-    if small.all():
+    if chosen.all():
         result[...] = near(a, b, c, D)
-    elif small.any():
-        result[small] = near(*(x[small] for x in pair))
+    elif chosen.any():
+        result[chosen] = near(*(x[chosen] for x in pair))
     return result

@@ -17,8 +17,17 @@ from derive.duals.theorems import mean_theorem
 from derive.notation import D, a, b, c, z
 from derive.pieces import value_at
 from numeric import lower_duals, special
+from numeric.accuracy import measured, wide_pairs
 from numeric.certified import certified_closed_form, certified_dual, precise_closed_form
-from numeric.lower_duals import BOTH, CLOSED_FORM, SERIES, closed_forms_for_floats, lowered_dual
+from numeric.lower_duals import (
+    BOTH,
+    CLOSED_FORM,
+    NOT_OPPOSITE,
+    SERIES,
+    closed_forms_for_floats,
+    lowered_dual,
+    mean_of_modulus,
+)
 from numeric.lower_functions import Expit, Softplus, lowered_activation, without_overflow
 
 GROWING = {"exp", "cosh"}
@@ -195,11 +204,36 @@ def test_without_the_closed_form_waves_far_out_are_an_error_and_no_number(text, 
         mean(1e6, 1e6, 9e5, 1e12 - 81e10)
 
 
-def test_values_are_replaced_where_one_variance_is_small():
+def test_values_are_replaced_where_one_variance_is_small_or_inputs_are_nearly_opposite():
     a_, b_ = np.array([1.0, 9.0, 9.0]), np.array([9.0, 1.0, 9.0])
-    found = special.replaced_below(2.0, lambda a, b, c, D: -a * b, np.arange(3.0), a_, b_, 0.0, a_ * b_)
+
+    def other(a, b, c, D):
+        return -a * b
+
+    found = special.replaced_where(2.0, -2.0, other, np.arange(3.0), a_, b_, 0.0, a_ * b_)
     np.testing.assert_array_equal(found, [-9.0, -9.0, 2.0])
-    assert special.replaced_below(2.0, lambda a, b, c, D: 5.0, 7.0, 1.0, 1.0, 0.0, 1.0) == 5.0
+    assert special.replaced_where(2.0, -2.0, lambda a, b, c, D: 5.0, 7.0, 1.0, 1.0, 0.0, 1.0) == 5.0
+    c_ = np.array([-2.9, 2.9, -8.0])
+    np.testing.assert_array_equal(special.replaced_where(0.0, -0.9, other, 1.0, a_, b_, c_, 81.0), [-9.0, 1.0, 1.0])
+    np.testing.assert_array_equal(special.replaced_where(0.0, -2.0, other, 1.0, a_, b_, c_, 81.0), [1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("text", ["z**2*Phi(z)", "max(z,0) + max(z,0)**2", "max(z,0)**5 + max(z,0)"])
+def test_small_means_of_nearly_opposite_inputs_keep_their_digits(text):
+    """The closed forms do not: they lose all digits of a mean that is made of positive numbers."""
+    row = activation(text)
+    mean, form = lowered_dual(row).value, dual(row).closed_forms[0]
+    modulus = mean_of_modulus(row.expression)
+    pairs = [_nearly_opposite(*pair) for pair in ((1.0, 1.0, 1e-9), (5.0, 15.0, 1e-6), (800.0, 800.0, 1e-3))]
+    assert mean.route == NOT_OPPOSITE
+    assert measured(mean, form, pairs, modulus).ulps <= 100
+    assert measured(lower_duals._lowered(form), form, pairs, modulus).ulps > 100
+    assert measured(mean, form, wide_pairs(12)).absolute <= 1e-14
+
+
+def _nearly_opposite(a, b, gap):
+    c = (gap - 1) * math.sqrt(a * b)
+    return a, b, c, float(Fraction(a) * Fraction(b) - Fraction(c) ** 2)
 
 
 def test_the_route_is_told():
@@ -265,3 +299,14 @@ def test_closed_forms_with_parameters_are_kept_whatever_variables_they_have():
     assert value is not None
     assert derivative is not None
     assert D not in value.expression.free_symbols
+
+
+@pytest.mark.parametrize("text", ["gelu", "gelu(z-1)", "1 - erf(z)", "z - z*erf(2*z)", "z**2*Phi(z)"])
+def test_tails_of_normal_cdfs_keep_their_digits(text):
+    row = activation(text)
+    for function, expression in zip(lowered_activation(row), (row.expression, row.derivative), strict=True):
+        precise = sp.lambdify(z, expression, "mpmath")
+        for x in (-5.2, -2.3, 2.3, 5.2):
+            with mpmath.workdps(40):
+                expected = float(precise(mpmath.mpf(x)))
+            assert float(function(np.array(x))) == pytest.approx(expected, rel=1e-13)

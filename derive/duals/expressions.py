@@ -195,7 +195,7 @@ def _shortest(value: Ratio, steady: bool = False) -> Factored:
 _PAIRS = tuple(
     {a: sp.Float(x), b: sp.Float(x * y), c: sp.Float(rho * x * y**0.5), D: sp.Float((1 - rho) * (1 + rho) * x * x * y)}
     for x in (1e-3, 0.7, 1e3)
-    for y in (1.0, 1.0001, 3.0, 1e5, 1e-5)
+    for y in (1.0, 1.0001, 3.0, 30.0, 1 / 30)
     for rho in (0.5, 1 - 1e-9, -0.9, 1e-9 - 1)
 )
 """Pairs at which the parts of forms are compared; chosen: small to large, equal or not, parallel and antiparallel."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import mpmath
 import numpy as np
-import sympy as sp
 from mpmath.calculus.quadrature import GaussLegendre
 
 from derive.claim import Claim, Observable
@@ -151,7 +150,7 @@ def _dual(claim: Claim) -> CheckResult:
     return replace(result, digits=Digits(lowered.route, 0, lowered.error, None))
 
 
-def _with_accuracy(result: CheckResult, lowered: LoweredMean, form: ClosedForm, function: sp.Expr) -> CheckResult:
+def _with_accuracy(result: CheckResult, lowered: LoweredMean, form: ClosedForm, function: Expression) -> CheckResult:
     """Return a result with the error of the float64 function over pairs of all sizes and nearly all angles."""
     accuracy = measured(lowered, form, wide_pairs(_WIDE), mean_of_modulus(function))
     label = (

@@ -141,13 +141,19 @@ def _by_text(text: str, parameters: bool) -> Activation:
     try:
         expression = read_expression(text, parameters=parameters)
     except Unreadable:
-        if not text.strip().replace("-", "").replace("_", "").isalnum():
+        if not _like_a_name(text):
             raise
+        expression = sp.S.Zero
+    if z not in expression.free_symbols:
+        if not _like_a_name(text):
+            raise ValueError(f"expected an expression in z, got the constant {shown(text)}")
         nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [row.name for row in ACTIVATIONS]
         raise ValueError(
             f"expected the name of an activation or an expression in z, got {shown(text)}; "
             f"did you mean {', '.join(nearest)}?"
-        ) from None
-    if z not in expression.free_symbols:
-        raise ValueError(f"expected an expression in z, got the constant {shown(text)}")
+        )
     return Activation(text.strip(), expression)
+
+
+def _like_a_name(text: str) -> bool:
+    return text.replace("-", "").replace("_", "").replace(" ", "").isalnum()

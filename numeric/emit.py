@@ -63,12 +63,7 @@ def with_positive_parameters(which: str | sp.Expr | Activation) -> Activation:
     Raises:
         ValueError: as :func:`derive.activations.activation`, or if a parameter has a name that means something else.
     """
-    try:
-        row = activation(which, parameters=True)
-    except ValueError:
-        if isinstance(which, str) and re.fullmatch(r"[\w\s-]+", which):
-            activation(which)  # taken for a name, the error says which ones are near
-        raise
+    row = activation(which, parameters=True)
     for name in map(str, row.parameters):
         if name in TAKEN or not name.isidentifier() or iskeyword(name):
             raise ValueError(f"expected another name for the parameter {name}: it means something else here; rename it")

@@ -105,11 +105,13 @@ class ShownError:
         error: the largest proven relative error, infinite where none is proven.
         proven: the pairs (a, b, c) that it is proven at.
         unproven: those that would have taken more work than allowed.
+        refused: those at which nothing is computed in float64, and why.
     """
 
     error: float
     proven: tuple[tuple[float, float, float], ...]
     unproven: tuple[tuple[float, float, float], ...]
+    refused: dict[tuple[float, float, float], str]
 
 
 def proven_means(
@@ -149,7 +151,7 @@ def shown_error(activation: Activation, order: int = 0, most: int = SHOWN_OPERAT
         NotPiecewise: as :func:`proven_means`.
     """
     lowered, certificates = _lowered(activation, order), _Certificates(_function(activation, order))
-    errors, unproven, work = {}, [], Work(most)
+    errors, refused, unproven, work = {}, {}, [], Work(most)
     for pair in SHOWN:
         try:
             errors[pair] = float(_proven(lowered, certificates, *pair, work).errors)
@@ -157,7 +159,9 @@ def shown_error(activation: Activation, order: int = 0, most: int = SHOWN_OPERAT
             unproven.append(pair)
         except NotIntegrable:  # the second moment at the larger variance
             pass
-    return ShownError(max(errors.values(), default=math.inf), tuple(errors), tuple(unproven))
+        except ValueError as error:
+            refused[pair] = str(error)
+    return ShownError(max(errors.values(), default=math.inf), tuple(errors), tuple(unproven), refused)
 
 
 def _lowered(activation: Activation, order: int) -> LoweredMean:

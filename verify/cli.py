@@ -213,10 +213,13 @@ def kernel(phi: str, emit: str, weak: bool) -> int:
 
     Example: widelimit kernel "max(z, 0) + alpha*min(z, 0)" --emit python
     """
-    from numeric.emit import jax_source, python_source, with_positive_parameters
-    from verify.screen import kernel_latex, kernel_page
+    from derive.activations import activation
 
     try:
+        activation(phi, parameters=True)  # a text that is none is refused before anything slow is imported
+        from numeric.emit import jax_source, python_source, with_positive_parameters
+        from verify.kernel_screen import kernel_latex, kernel_page
+
         row = with_positive_parameters(phi)
         if emit == "text":
             console = _console()

@@ -8,15 +8,13 @@ from typing import Any
 
 from rich import box
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from derive.activations import ACTIVATIONS, Activation
 from derive.claim import Claim, Observable
-from derive.duals.theorems import GAUSSIAN_PAIR, ClosedForm
 from derive.exhibit import shown
-from derive.typeset import latex, plain, sympy_latex, text
+from derive.typeset import text
+from verify.parts import indented, part
 from verify.report.coverage import claims_of, conditional, coverage, fates, groups
 from verify.report.words import interval, listed, number, plural
 
@@ -108,33 +106,33 @@ def claim_page(
     section = f", section {claim.section}" if claim.section else ""
     where = f"{equations} {claim.equation}{section}: {claim.status}" if claim.equation else f"{claim.status or BEYOND}"
     yield Text(f"{where}; {claim.kind}")
-    yield from _part("Statement", [record["statement"]["text"]])
-    yield from _part("Where", [item["text"] for item in record.get("where", ())])
+    yield from part("Statement", [record["statement"]["text"]])
+    yield from part("Where", [item["text"] for item in record.get("where", ())])
     if as_printed is not None:
         yield Text("\nAs the lecture prints it", "bold")
-        yield _indented(Text(as_printed["statement"]["text"]))
-        yield _indented(_verdict(as_printed["verdict"], f": {as_printed['counterexample']}"))
-        yield _indented(Text(f"instead: {as_printed['correction']}"))
+        yield indented(Text(as_printed["statement"]["text"]))
+        yield indented(_verdict(as_printed["verdict"], f": {as_printed['counterexample']}"))
+        yield indented(Text(f"instead: {as_printed['correction']}"))
         if as_printed["why"]:
-            yield _indented(Text(f"because {as_printed['why']}"))
-    yield from _part("Assumptions", record["assumptions"])
-    yield from _part("Limits", record["limits"])
-    yield from _part("Rests on", [", ".join(claim.rests_on)] if claim.rests_on else [])
+            yield indented(Text(f"because {as_printed['why']}"))
+    yield from part("Assumptions", record["assumptions"])
+    yield from part("Limits", record["limits"])
+    yield from part("Rests on", [", ".join(claim.rests_on)] if claim.rests_on else [])
     if claim.cited:
-        yield from _part("Not derived here", [f"source: {claim.cited.source}"])
+        yield from part("Not derived here", [f"source: {claim.cited.source}"])
     elif claim.stated:
-        yield from _part("Nothing to derive", [claim.stated.why])
-        yield from _part("Cannot be checked", filter(None, [claim.stated.unchecked]))
+        yield from part("Nothing to derive", [claim.stated.why])
+        yield from part("Cannot be checked", filter(None, [claim.stated.unchecked]))
     else:
         yield from _derivation(record)
-    yield from _part("On concrete numbers", [f"{e.setting}: {shown(e.left)}" for e in claim.exhibits()])
+    yield from part("On concrete numbers", [f"{e.setting}: {shown(e.left)}" for e in claim.exhibits()])
     sampled = [_seen(seen, claim) for seen in claim.as_observed() if seen.observable not in _NOT_OF_NETWORKS]
-    yield from _part("On sampled networks", sampled)
-    yield from _part("Not sampled", [claim.why_unsampled] if claim.why_unsampled and not sampled else [])
-    yield from _part("Planted errors that every check must catch", claim.planted())
+    yield from part("On sampled networks", sampled)
+    yield from part("Not sampled", [claim.why_unsampled] if claim.why_unsampled and not sampled else [])
+    yield from part("Planted errors that every check must catch", claim.planted())
     yield Text("\nLast verdict", "bold")
     for line in last:
-        yield _indented(line)
+        yield indented(line)
 
 
 _NOT_OF_NETWORKS = (None, Observable.DUAL, Observable.FLOW)
@@ -148,10 +146,10 @@ def _seen(seen: Claim, claim: Claim) -> str:
 
 def _derivation(record: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield Text("\nDerivation", "bold")
-    yield _indented(Text(record["start"]["text"]))
+    yield indented(Text(record["start"]["text"]))
     for step in record["steps"]:
-        yield _indented(Text.assemble((step["rule"], "cyan"), (f": {step['why']}", "dim")), 4)
-        yield _indented(Text(f"{step['relation']} {step['text']}"))
+        yield indented(Text.assemble((step["rule"], "cyan"), (f": {step['why']}", "dim")), 4)
+        yield indented(Text(f"{step['relation']} {step['text']}"))
 
 
 def last_verdict(results: Mapping[str, Any], directory: Path, key: str) -> Iterator[RenderableType]:
@@ -283,133 +281,3 @@ def _table(first: str) -> Table:
 
 def _verdict(verdict: str, after: str = "", before: str = "") -> Text:
     return Text.assemble(before, (verdict, COLOURS[verdict]), after)
-
-
-def _part(heading: str, lines: Iterable[str]) -> Iterator[RenderableType]:
-    lines = list(lines)
-    if lines:
-        yield Text(f"\n{heading}", "bold")
-        yield from (_indented(Text(line)) for line in lines)
-
-
-def _indented(line: RenderableType, by: int = 2) -> Padding:
-    return Padding(line, (0, 0, 0, by), expand=False)
-
-
-_ANY_RADIUS = "numeric.certified.certified_dual: a ball around the value, of any radius"
-_MEANS = r"\mathbb{E}[\phi(u)\,\phi(v)]", r"\mathbb{E}[\dot{\phi}(u)\,\dot{\phi}(v)]"
-_MEANINGS = {
-    r"\operatorname{L}": (
-        r"\operatorname{L}(h, k; r) = P(X > h, Y > k)",
-        "for standard normals X and Y of correlation r",
-    ),
-    r"\Phi": (r"\Phi(x) = P(X < x)", "for a standard normal X"),
-    r"\theta": (r"\theta(z) = 1", "for z > 0 and 0 for z < 0"),
-    r"\rho": (r"\rho = c/\sqrt{a b}", "and He are the Hermite polynomials orthogonal for a standard normal x"),
-}
-_FACTS = {
-    "Price": "∂/∂c E[f(u) g(v)] = E[f'(u) g'(v)]",
-    "Stein": "E[u f] = a E[∂f/∂u] + c E[∂f/∂v]",
-    "linearity": "means of sums are sums of means",
-    "slice": "E[δ(u - t) f] is the density of u at t times E[f | u = t]",
-    "tilt": "exponentials shift and scale the Gaussian",
-    "Parseval": "the remainder of a series of orthogonal functions is known from its norm",
-}
-_LONG_FORMULA = 200
-"""Characters of LaTeX from which a sum gets one line for each term; chosen."""
-
-
-def kernel_page(row: Activation, weak: bool, columns: int) -> Iterator[RenderableType]:
-    """Yield everything about the duals of an activation: formulas, conditions, facts, and how float64 gets them.
-
-    Args:
-        row: the activation.
-        weak: whether its derivative is the weak one.
-        columns: of the terminal; rich would break formulas within products.
-
-    Raises:
-        ValueError: if the duals are not known to exist, or there is a weak derivative but no closed form.
-    """
-    from numeric.emit import evaluation, notes_of, theorems_on, why_no_closed_form
-    from numeric.emit import plain as typed
-    from numeric.emit_formula import wrapped
-    from numeric.lower_duals import closed_forms_for_floats
-
-    theorems = theorems_on(row, weak)
-    facts, remarks = notes_of(theorems)
-    formulas = [latex(theorem.rhs) for theorem in theorems]
-    yield Text.assemble((f"{row.name}  " if row in ACTIVATIONS else "", "bold"), f"φ(z) = {typed(row.expression)}")
-    for mean, formula in zip(_MEANS, formulas, strict=True):
-        yield from _part(plain(mean), wrapped(plain(formula), columns - 2))
-    meanings = (f"{plain(what)} {whose}" for name, (what, whose) in _MEANINGS.items() if name in "".join(formulas))
-    yield from _part("For", [GAUSSIAN_PAIR.name, *meanings])
-    assumed = dict.fromkeys(assumption for theorem in theorems for assumption in theorem.assumptions)
-    yield from _part("If", ["a, b and D are not negative", *(f"{name} > 0" for name in row.parameters), *assumed])
-    yield from _part("Facts used", [f"{fact}: {_FACTS[fact]}" if fact in _FACTS else fact for fact in facts])
-    yield from _part("Derivative", remarks)
-    yield from _part("No closed form is known", filter(None, [why_no_closed_form(row)]))
-    yield from _part("In float64", [evaluation(row, closed_forms_for_floats(row, weak), weak)])
-    if not row.parameters:
-        yield from _part("Guaranteed", [*_proven_errors(row, weak), _ANY_RADIUS])
-
-
-def _proven_errors(row: Activation, weak: bool) -> Iterator[str]:
-    """Yield what is proven on the errors of duals that are summed as series; numbers are rounded up."""
-    from numeric.lower_duals import closed_forms_for_floats
-    from numeric.proven_error import SHOWN_OPERATIONS, shown_error
-
-    forms = closed_forms_for_floats(row, weak)
-    for order, form in enumerate(forms):
-        if form is None and not (order and weak and row.jumps):
-            shown = shown_error(row, order, SHOWN_OPERATIONS)
-            which = f"the {('first', 'second')[order]} in float64"
-            if shown.proven:
-                yield (
-                    f"{which}: errors proven to be at most {1.05 * shown.error:.1e}, relative as above, "
-                    f"at (a, b, c) = {_points(shown.proven)}"
-                )
-            if shown.unproven:
-                yield (
-                    f"{which}: not proven within the {SHOWN_OPERATIONS:,} operations that this page allows "
-                    f"at (a, b, c) = {_points(shown.unproven)}, where there is only the estimate above; "
-                    "proven_means is allowed more"
-                )
-    if None in forms:
-        yield "numeric.proven_error.proven_means: a proven error of the value in float64, at any pairs"
-
-
-def _points(pairs: Iterable[tuple[float, float, float]]) -> str:
-    return ", ".join(f"({a:g}, {b:g}, {c:g})" for a, b, c in pairs)
-
-
-def kernel_latex(row: Activation, weak: bool) -> str:
-    """Return the duals of an activation in LaTeX, an ``align*`` and a sentence; errors as :func:`kernel_page`."""
-    from numeric.emit import theorems_on
-
-    theorems = theorems_on(row, weak)
-    sides = [sympy_latex(row.expression), *(_aligned(theorem.rhs) for theorem in theorems)]
-    lines = [rf"{name} &= {side}" for name, side in zip((r"\phi(z)", *_MEANS), sides, strict=True)]
-    block = " \\\\\n".join(lines).replace(r"\mathbb{E}", r"\operatorname{E}")  # amsmath alone has no blackboard letters
-    assumed = dict.fromkeys(assumption for theorem in theorems for assumption in theorem.assumptions)
-    meanings = (f"${what}$ {whose}" for name, (what, whose) in _MEANINGS.items() if name in "".join(sides))
-    pair = r"$u, v$ are centred Gaussian with variances $a, b$ and covariance $c$, $D = ab - c^{2}$"
-    return "\n".join(
-        [
-            "% derived by widelimit; needs amsmath",
-            *(f"% if {condition}" for condition in assumed),
-            r"\begin{align*}",
-            block,
-            r"\end{align*}",
-            f"Here {'; '.join([pair, *meanings])}.\n",
-        ]
-    )
-
-
-def _aligned(side: Any) -> str:
-    """Return the LaTeX of a right side, a long sum with one term on a line."""
-    formula = latex(side)
-    if len(formula) <= _LONG_FORMULA or not isinstance(side, ClosedForm):
-        return formula
-    first, *others = (sympy_latex(term) for term in side.expression.as_ordered_terms())
-    signed = (term if term.startswith("-") else f"+ {term}" for term in others)
-    return " \\\\\n&\\quad ".join([first, *signed])

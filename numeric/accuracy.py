@@ -90,14 +90,15 @@ def measured(
                 continue
             tried += 1
             absolute = max(absolute, float((error / scale).mid()))
-            if abs(value) > _size(modulus, (a, b, c, D), scale) * arb(_CANCELLING):
-                ulps = max(ulps, float((error / abs(value)).mid()) / float(np.finfo(float).eps))
+            found = float((error / abs(value)).mid()) / float(np.finfo(float).eps) if value != 0 else math.inf
+            if found > ulps and abs(value) > _size(modulus, (a, b, c, D), scale, abs(value)) * arb(_CANCELLING):
+                ulps = found
     return Accuracy(tried, absolute, ulps)
 
 
-def _size(modulus: Callable[..., FloatArray] | None, pair: Pair, bound: arb) -> arb:
-    """Return what of both signs makes up a mean, or its bound where that is not computed."""
-    if modulus is None:
+def _size(modulus: Callable[..., FloatArray] | None, pair: Pair, bound: arb, mean: arb) -> arb:
+    """Return what of both signs makes up a mean, or its bound where that is not computed, or says enough."""
+    if modulus is None or mean > bound * arb(_CANCELLING):
         return bound
     try:
         return arb(float(modulus(*pair))).min(bound)

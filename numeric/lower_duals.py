@@ -222,9 +222,12 @@ def _keeps_digits(form: ClosedForm) -> bool:
 def _keeps_small_means(form: ClosedForm, function: sp.Expr, pairs: tuple[Pair, ...]) -> bool:
     """Return whether a closed form has the digits of small means that do not cancel themselves, by trying.
 
-    Where inputs are nearly opposite, means of one-sided functions are small, and angles are what is left of them.
+    Where inputs are nearly opposite, means of one-sided functions are small, and angles are what is left of them. Where
+    all is written in arc moments, nothing is left to cancel.
     """
-    if form.expression.free_symbols - {*_ARGUMENTS} or not _stable(form).has(ArcMoment, Atan2):
+    expression = _stable(form)
+    apart = all(term.has(ArcMoment) for term in sp.Add.make_args(expression)) and not expression.has(sp.Piecewise)
+    if form.expression.free_symbols - {*_ARGUMENTS} or apart or not expression.has(ArcMoment, Atan2):
         return True
     return measured(_lowered(form), form, pairs, mean_of_modulus(function)).ulps <= _MOST_ULPS
 
@@ -311,7 +314,12 @@ def mean_of_modulus(expression: sp.Expr) -> Callable[..., FloatArray]:
     Its kinks at zeros of f are not looked for, so that it has some six digits.
     """
     function = lowered_function(expression)
-    return HermiteMehler(lambda x: np.abs(function(x)), _breaks(expression))
+
+    @cache
+    def series() -> HermiteMehler:  # made when it is asked for: for waves it takes a second
+        return HermiteMehler(lambda x: np.abs(function(x)), _breaks(expression))
+
+    return lambda *pair: series()(*pair)
 
 
 def _series(expression: sp.Expr) -> LoweredMean:
